@@ -1,0 +1,53 @@
+// Makes `npm start`, `npm test` and the like work as the first command on a fresh clone.
+// It runs under whatever Node the machine has, so it is plain JavaScript without dependencies;
+// the commands after it run under the Node that this installs into node_modules/.bin.
+import { spawnSync } from "node:child_process"
+import { existsSync, realpathSync, statSync } from "node:fs"
+import { dirname, join, sep } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const windows = process.platform === "win32"
+const modules = join(root, "node_modules")
+const installed = join(modules, ".package-lock.json")
+const localNode = join(modules, "node", "bin", windows ? "node.exe" : "node")
+
+const modified = (path) => statSync(path).mtimeMs
+
+// The reason to install, if there is one.
+const reason = () => {
+  if (!existsSync(installed)) return "they are not installed"
+  if (modified(installed) < modified(join(root, "package-lock.json"))) return "package-lock.json has changed"
+  // An install with --ignore-scripts leaves this package empty, and so does one that was cut short.
+  if (!existsSync(localNode) || !existsSync(join(modules, ".bin", "node"))) return "the Node to run them is missing"
+  return undefined
+}
+
+const fail = (message) => {
+  console.error(`\n${message}`)
+  process.exit(1)
+}
+
+const why = reason()
+if (why !== undefined) {
+  // Windows cannot delete a program while it runs, and this may be the very Node that `npm ci` deletes.
+  if (windows && realpathSync(process.execPath).startsWith(modules + sep)) {
+    fail(`The development dependencies must be installed: ${why}. Run \`npm ci\`, then repeat the command.`)
+  }
+  console.log(`Installing the development dependencies (npm ci): ${why}.`)
+  const result = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: root,
+    // Quiet on success: npm reports its errors on standard error.
+    stdio: ["ignore", "ignore", "inherit"],
+    // npm is a .cmd file on Windows, which only a shell can start.
+    shell: windows
+  })
+  if (result.error !== undefined) fail(`npm did not start: ${result.error.message}`)
+  if (result.status !== 0) fail("The development dependencies could not be installed: `npm ci` failed, see above.")
+  if (!existsSync(localNode)) {
+    fail(
+      "`npm ci` ran without install scripts, so the package `node` has no Node in it.\n" +
+        "Allow them for this project, as in `npm ci --ignore-scripts=false`, and repeat the command."
+    )
+  }
+}

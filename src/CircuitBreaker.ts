@@ -1,0 +1,746 @@
+/**
+ * Stops calling a dependency that keeps failing, and finds out when it is well.
+ *
+ * - **Closed**: calls pass. Their outcomes are counted until the trip is met.
+ * - **Open**: calls are refused at once with {@link CircuitOpen}, for as long as
+ *   `open` says, or the dependency asked for by `retryAfter`.
+ * - **Half-open**: from then on `concurrent` calls at a time are let through as
+ *   probes. Their outcomes decide: closed, or open again.
+ *
+ * The phase is held in a `Ref` and moved by {@link transition}, a pure function.
+ * There are no timers: the first call after the open time finds the breaker
+ * half-open. Every phase has a generation, and a call that was admitted in an
+ * earlier one changes nothing when it ends.
+ *
+ * What counts is decided by `Outcome`, not here: interrupted attempts and our own
+ * refusals neither count nor reset a streak. The breaker stands inside retry, so
+ * that it sees every attempt, and outside the attempt timeout.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as MutableRef from "effect/MutableRef"
+import * as Ref from "effect/Ref"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as breakerWindow from "./internal/breakerWindow.ts"
+import { integer, millisOrZero, onlyKeys, positiveMillis, refuse, share, toMillis } from "./internal/options.ts"
+import { monotonicMillis } from "./internal/time.ts"
+import { Current, type TimeLimit } from "./internal/timeLimit.ts"
+import * as Outcome from "./Outcome.ts"
+
+// -----------------------------------------------------------------------------
+// options
+// -----------------------------------------------------------------------------
+
+/**
+ * Which calls are looked at: the last `calls`, or those of the last `duration`,
+ * counted in `buckets` equal parts (default 10).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Window =
+  | { readonly calls: number }
+  | { readonly duration: Duration.Input; readonly buckets?: number | undefined }
+
+/**
+ * When a closed breaker opens.
+ *
+ * - `consecutive`: after so many failures without a success between them
+ * - `count`: at so many failures within the window
+ * - `rate`: when at least `threshold` (above 0, at most 1) of the calls in the
+ *   window failed, from `minimumCalls` on (default: 10, or the whole of a
+ *   smaller window)
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Trip =
+  | { readonly kind: "consecutive"; readonly failures: number }
+  | { readonly kind: "count"; readonly failures: number; readonly window: Window }
+  | {
+    readonly kind: "rate"
+    readonly threshold: number
+    readonly minimumCalls?: number | undefined
+    readonly window: Window
+  }
+
+/**
+ * How a half-open breaker finds out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HalfOpen {
+  /** Probes in flight at a time. Default: 1. */
+  readonly concurrent?: number | undefined
+  /** Results that decide. Default: 1. */
+  readonly calls?: number | undefined
+  /** Successes among them that close. Default: all of `calls`. It reopens as soon as they cannot be reached. */
+  readonly successes?: number | undefined
+  /** Instead of `successes`: the share of failures at which it reopens, above 0 and at most 1. */
+  readonly failureRate?: number | undefined
+}
+
+/**
+ * What a breaker is made from. All of it is optional.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Default: 5 consecutive failures. */
+  readonly trip?: Trip | undefined
+  /**
+   * How long it stays open: a duration, the delays of a schedule, or a function
+   * of the number of openings (from 0) since it was last closed. Default: 30
+   * seconds. Where a function throws, or answers with no positive finite
+   * duration, the default takes its place; a schedule that has ended keeps its
+   * last delay.
+   */
+  readonly open?: Duration.Input | Schedule.Schedule<unknown> | ((openings: number) => Duration.Input) | undefined
+  /** The most that a `retryAfter` can lengthen an opening to. Default: 5 minutes. */
+  readonly maxRetryAfter?: Duration.Input | undefined
+  /** Default: one probe, whose result decides. */
+  readonly halfOpen?: HalfOpen | undefined
+}
+
+/**
+ * Options that have been checked, with durations in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settings {
+  readonly trip:
+    | { readonly kind: "failures"; readonly failures: number }
+    | { readonly kind: "rate"; readonly threshold: number; readonly minimumCalls: number }
+  readonly window:
+    | { readonly kind: "streak" }
+    | { readonly kind: "calls"; readonly size: number }
+    | { readonly kind: "time"; readonly duration: number; readonly buckets: number }
+  readonly open: number | Schedule.Schedule<unknown> | ((openings: number) => Duration.Input)
+  readonly maxRetryAfter: number
+  readonly halfOpen: { readonly concurrent: number; readonly calls: number; readonly successes: number }
+}
+
+const module_ = "CircuitBreaker"
+const defaultOpen = 30_000
+
+const resolveWindow = (window: Window): Exclude<Settings["window"], { readonly kind: "streak" }> => {
+  if (typeof window !== "object" || window === null) {
+    return refuse(module_, "trip.window", "{ calls } or { duration }", window)
+  }
+  if ("calls" in window) {
+    onlyKeys("CircuitBreaker.trip.window", window, ["calls"])
+    return { kind: "calls", size: integer(module_, "trip.window.calls", window.calls, 1) }
+  }
+  onlyKeys("CircuitBreaker.trip.window", window, ["duration", "buckets"])
+  return {
+    kind: "time",
+    duration: positiveMillis(module_, "trip.window.duration", window.duration),
+    buckets: integer(module_, "trip.window.buckets", window.buckets ?? 10, 1)
+  }
+}
+
+const resolveTrip = (trip: Trip): Pick<Settings, "trip" | "window"> => {
+  switch (trip.kind) {
+    case "consecutive":
+      onlyKeys("CircuitBreaker.trip", trip, ["kind", "failures"])
+      return {
+        trip: { kind: "failures", failures: integer(module_, "trip.failures", trip.failures, 1) },
+        window: { kind: "streak" }
+      }
+    case "count": {
+      onlyKeys("CircuitBreaker.trip", trip, ["kind", "failures", "window"])
+      const window = resolveWindow(trip.window)
+      const failures = integer(module_, "trip.failures", trip.failures, 1)
+      if (window.kind === "calls" && failures > window.size) {
+        refuse(module_, "trip.failures", `at most the ${window.size} calls of its window`, failures)
+      }
+      return { trip: { kind: "failures", failures }, window }
+    }
+    case "rate": {
+      onlyKeys("CircuitBreaker.trip", trip, ["kind", "threshold", "minimumCalls", "window"])
+      const window = resolveWindow(trip.window)
+      const size = window.kind === "calls" ? window.size : Infinity
+      const minimumCalls = integer(module_, "trip.minimumCalls", trip.minimumCalls ?? Math.min(10, size), 1)
+      if (minimumCalls > size) {
+        refuse(module_, "trip.minimumCalls", `at most the ${size} calls of its window`, minimumCalls)
+      }
+      return {
+        trip: { kind: "rate", threshold: share(module_, "trip.threshold", trip.threshold), minimumCalls },
+        window
+      }
+    }
+  }
+  return refuse(module_, "trip.kind", "consecutive, count or rate", trip)
+}
+
+const resolveHalfOpen = (halfOpen: HalfOpen): Settings["halfOpen"] => {
+  onlyKeys("CircuitBreaker.halfOpen", halfOpen, ["concurrent", "calls", "successes", "failureRate"])
+  const concurrent = integer(module_, "halfOpen.concurrent", halfOpen.concurrent ?? 1, 1)
+  const calls = integer(module_, "halfOpen.calls", halfOpen.calls ?? 1, 1)
+  if (halfOpen.failureRate !== undefined) {
+    if (halfOpen.successes !== undefined) {
+      refuse(module_, "halfOpen.failureRate", "left out where successes is given", halfOpen.failureRate)
+    }
+    const rate = share(module_, "halfOpen.failureRate", halfOpen.failureRate)
+    // the fewest failures that reach the rate: 0.07 * 100 is a little above 7, and yet 7 / 100 is 0.07
+    const most = Math.ceil(rate * calls)
+    const failures = (most - 1) / calls >= rate ? most - 1 : most
+    return { concurrent, calls, successes: calls - failures + 1 }
+  }
+  const successes = integer(module_, "halfOpen.successes", halfOpen.successes ?? calls, 1)
+  if (successes > calls) refuse(module_, "halfOpen.successes", `at most the ${calls} calls that decide`, successes)
+  return { concurrent, calls, successes }
+}
+
+const resolveOpen = (open: NonNullable<Options["open"]>): Settings["open"] => {
+  if (typeof open === "function") return open
+  if (!Schedule.isSchedule(open)) return positiveMillis(module_, "open", open)
+  if (scheduledOpenTime(open, 0) === undefined) {
+    refuse(module_, "open", "a schedule with at least one delay, run without waiting", "a schedule without")
+  }
+  return open
+}
+
+/**
+ * Checks options and fills in what they leave out.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const settings = (options: Options = {}): Settings => {
+  onlyKeys(module_, options, ["trip", "open", "maxRetryAfter", "halfOpen"])
+  return {
+    ...resolveTrip(options.trip ?? { kind: "consecutive", failures: 5 }),
+    open: resolveOpen(options.open ?? defaultOpen),
+    maxRetryAfter: millisOrZero(module_, "maxRetryAfter", options.maxRetryAfter ?? 300_000),
+    halfOpen: resolveHalfOpen(options.halfOpen ?? {})
+  }
+}
+
+// -----------------------------------------------------------------------------
+// phases
+// -----------------------------------------------------------------------------
+
+/**
+ * Where a breaker stands. Times are monotonic milliseconds. `openings` counts the
+ * openings since it was last closed, this one included.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Phase =
+  | { readonly _tag: "Closed"; readonly generation: number }
+  | { readonly _tag: "Open"; readonly generation: number; readonly openings: number; readonly until: number }
+  | {
+    readonly _tag: "HalfOpen"
+    readonly generation: number
+    readonly openings: number
+    /** Probes that have been let through and not yet ended. */
+    readonly inFlight: number
+    readonly successes: number
+    readonly failures: number
+  }
+
+/**
+ * What happens to a breaker: a call asks to be let through, or a call that was
+ * let through in `generation` has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Event =
+  | { readonly _tag: "Ask" }
+  | {
+    readonly _tag: "End"
+    readonly generation: number
+    readonly outcome: Outcome.Outcome["_tag"]
+    /** How long, in milliseconds, to stay open after so many openings since it was last closed. */
+    readonly openFor: (openings: number) => number
+  }
+
+/**
+ * What a closed breaker's window holds, the call that has just ended included.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Summary = breakerWindow.Summary
+
+/**
+ * The first phase of every breaker.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const closed: Phase = { _tag: "Closed", generation: 0 }
+
+const hasTripped = (trip: Settings["trip"], summary: Summary): boolean =>
+  trip.kind === "failures"
+    ? summary.failures >= trip.failures
+    : summary.calls >= trip.minimumCalls && summary.failures / summary.calls >= trip.threshold
+
+const opened = (phase: Phase, now: number, openFor: (openings: number) => number): Phase => {
+  const earlier = phase._tag === "Closed" ? 0 : phase.openings
+  return { _tag: "Open", generation: phase.generation + 1, openings: earlier + 1, until: now + openFor(earlier) }
+}
+
+/**
+ * Moves a breaker: from its phase, an event, what its window holds, and the time
+ * in monotonic milliseconds, to its next phase, or the same one. Pure.
+ *
+ * `Ask` lets the call through if the next phase is closed, or is another
+ * half-open than before; see {@link isAdmitted}.
+ *
+ * @category transitions
+ * @since 0.1.0
+ */
+export const transition = (
+  settings: Pick<Settings, "trip" | "halfOpen">,
+  phase: Phase,
+  event: Event,
+  summary: Summary,
+  now: number
+): Phase => {
+  if (event._tag === "Ask") {
+    switch (phase._tag) {
+      case "Closed":
+        return phase
+      case "Open":
+        return now < phase.until ? phase : {
+          _tag: "HalfOpen",
+          generation: phase.generation + 1,
+          openings: phase.openings,
+          inFlight: 1,
+          successes: 0,
+          failures: 0
+        }
+      case "HalfOpen":
+        return phase.inFlight < settings.halfOpen.concurrent ? { ...phase, inFlight: phase.inFlight + 1 } : phase
+    }
+  }
+  if (event.generation !== phase.generation) return phase
+  switch (phase._tag) {
+    case "Closed":
+      return (event.outcome === "Failure" || event.outcome === "Success") && hasTripped(settings.trip, summary)
+        ? opened(phase, now, event.openFor)
+        : phase
+    case "Open":
+      return phase
+    case "HalfOpen": {
+      const inFlight = phase.inFlight - 1
+      if (event.outcome === "Ignored") return { ...phase, inFlight }
+      if (event.outcome === "Failure") {
+        const failures = phase.failures + 1
+        return failures > settings.halfOpen.calls - settings.halfOpen.successes
+          ? opened(phase, now, event.openFor)
+          : { ...phase, inFlight, failures }
+      }
+      const successes = phase.successes + 1
+      return successes >= settings.halfOpen.successes
+        ? { _tag: "Closed", generation: phase.generation + 1 }
+        : { ...phase, inFlight, successes }
+    }
+  }
+}
+
+/**
+ * Whether `Ask` let a call through, from the phases before and after it.
+ *
+ * @category transitions
+ * @since 0.1.0
+ */
+export const isAdmitted = (before: Phase, after: Phase): boolean => after._tag === "Closed" || after !== before
+
+// -----------------------------------------------------------------------------
+// breakers
+// -----------------------------------------------------------------------------
+
+/**
+ * What one call says about itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CallOptions<in A, in E> {
+  /** Overrides what exits mean. */
+  readonly classify?: Outcome.Classifier<A, E> | undefined
+  /**
+   * The attempt timeout that stands inside. A call that an outer limit cuts short
+   * of it is not held against the dependency; without it, one that is cut by an
+   * outer timeout is.
+   */
+  readonly attemptTimeout?: Duration.Input | undefined
+}
+
+/**
+ * A phase change.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Transition {
+  readonly from: Phase["_tag"]
+  readonly to: Phase["_tag"]
+  /** How long it will stay open. Only where `to` is open. */
+  readonly openFor: Duration.Duration | undefined
+}
+
+/**
+ * What can be read off a breaker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Snapshot {
+  readonly name: string
+  readonly state: Phase["_tag"]
+  /** What is left of the open time; zero when the next call will be a probe. Only while open. */
+  readonly retryAfter: Duration.Duration | undefined
+  /** Openings since it was last closed. */
+  readonly openings: number
+  /** Calls since it was made, by outcome, and those refused. */
+  readonly calls: {
+    readonly success: number
+    readonly failure: number
+    readonly overload: number
+    readonly ignored: number
+    readonly refused: number
+  }
+}
+
+/**
+ * A breaker with its state.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CircuitBreaker {
+  readonly name: string
+  readonly settings: Settings
+  /** Where it stands. To be read; it is moved by calls alone. */
+  readonly phase: Ref.Ref<Phase>
+  readonly snapshot: Effect.Effect<Snapshot>
+  /**
+   * Runs an effect if the breaker lets it through, and counts its outcome.
+   * Otherwise fails with `CircuitOpen`, and the effect is not run.
+   */
+  readonly protect: <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options?: CallOptions<A, E>
+  ) => Effect.Effect<A, E | CircuitOpen, R>
+}
+
+/**
+ * Makes a breaker whose state belongs to whoever holds it.
+ *
+ * For a breaker that is shared by name, watched and listed, give the options to a
+ * pipeline: its breaker belongs to `Resilience`. A breaker made per call, or in
+ * a layer that is built per request, never opens.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Ref } from "effect"
+ * import { CircuitBreaker } from "effect-resilience"
+ *
+ * const program = Effect.gen(function*() {
+ *   const breaker = yield* CircuitBreaker.make("quotes", { trip: { kind: "consecutive", failures: 2 } })
+ *   const quote = breaker.protect(Effect.fail("connection refused"))
+ *   yield* Effect.flip(quote)
+ *   yield* Effect.flip(quote)
+ *   console.log((yield* Ref.get(breaker.phase))._tag) // => Open
+ *   return yield* Effect.flip(quote)
+ * })
+ *
+ * console.log(String(await Effect.runPromise(program))) // => CircuitOpen: quotes: the circuit is open, try again in 30s
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (name: string, options?: Options): Effect.Effect<CircuitBreaker> => {
+  const resolved = settings(options)
+  return Effect.sync(() => makeUnsafe(name, resolved))
+}
+
+/**
+ * Makes a breaker from checked settings, at once. It starts `closed`, unless
+ * `initial` says otherwise. `onTransition` is told of every change between
+ * closed, open and half-open, with the fiber that caused it; it must not throw.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeUnsafe = (
+  name: string,
+  settings: Settings,
+  options?: {
+    readonly initial?: Phase | undefined
+    readonly onTransition?: ((transition: Transition, fiber: Fiber.Fiber<unknown, unknown>) => void) | undefined
+  }
+): CircuitBreaker => new Breaker(name, settings, options?.initial ?? closed, options?.onTransition)
+
+const makeWindow = (window: Settings["window"]): breakerWindow.Window => {
+  switch (window.kind) {
+    case "streak":
+      return breakerWindow.streak()
+    case "calls":
+      return breakerWindow.lastCalls(window.size)
+    case "time":
+      return breakerWindow.lastMillis(window.duration, window.buckets)
+  }
+}
+
+const noCalls: Summary = { calls: 0, failures: 0 }
+
+class Breaker implements CircuitBreaker {
+  readonly phase: Ref.Ref<Phase>
+  readonly window: breakerWindow.Window
+  readonly counts = { success: 0, failure: 0, overload: 0, ignored: 0, refused: 0 }
+  readonly name: string
+  readonly settings: Settings
+  readonly onTransition: ((transition: Transition, fiber: Fiber.Fiber<unknown, unknown>) => void) | undefined
+  readonly snapshot: Effect.Effect<Snapshot>
+
+  constructor(name: string, settings: Settings, initial: Phase, onTransition: Breaker["onTransition"]) {
+    this.name = name
+    this.settings = settings
+    this.phase = Ref.makeUnsafe(initial)
+    this.onTransition = onTransition
+    this.window = makeWindow(settings.window)
+    this.snapshot = Effect.clockWith((clock) => Effect.sync(() => this.read(clock)))
+  }
+
+  readonly protect = <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options?: CallOptions<A, E>
+  ): Effect.Effect<A, E | CircuitOpen, R> => {
+    const due = options?.attemptTimeout === undefined
+      ? undefined
+      : positiveMillis(module_, "attemptTimeout", options.attemptTimeout, { infinite: true })
+    return Effect.withFiber((fiber) => {
+      const call = new Call<A, E>(this, fiber, options?.classify, due)
+      // the finalizer is in place before the call is let through, so that no interrupt can fall in between
+      const entered = Effect.suspend((): Effect.Effect<A, E | CircuitOpen, R> => call.enter() ?? self)
+      return Effect.onExitPrimitive(entered, call.leave)
+    })
+  }
+
+  move(next: Phase, now: number, fiber: Fiber.Fiber<unknown, unknown>): void {
+    const ref = this.phase.ref
+    const before = MutableRef.get(ref)
+    if (next === before) return
+    MutableRef.set(ref, next)
+    if (next._tag === before._tag) return
+    if (next._tag === "Closed") this.window.clear()
+    this.onTransition?.({
+      from: before._tag,
+      to: next._tag,
+      openFor: next._tag === "Open" ? Duration.millis(next.until - now) : undefined
+    }, fiber)
+  }
+
+  read(clock: Clock.Clock): Snapshot {
+    const phase = MutableRef.get(this.phase.ref)
+    return {
+      name: this.name,
+      state: phase._tag,
+      retryAfter: phase._tag === "Open" ? remaining(phase.until, monotonicMillis(clock)) : undefined,
+      openings: phase._tag === "Closed" ? 0 : phase.openings,
+      calls: { ...this.counts }
+    }
+  }
+}
+
+const remaining = (until: number, now: number): Duration.Duration => Duration.millis(Math.max(0, until - now))
+
+/** One call's way through a breaker: in by `enter`, out by `leave`, which is a no-op for one that was refused. */
+class Call<A, E> {
+  readonly breaker: Breaker
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly classify: Outcome.Classifier<A, E> | undefined
+  readonly due: number | undefined
+  readonly limit: TimeLimit | undefined
+  readonly clock: Clock.Clock
+  generation = -1
+  startedAt = 0
+
+  constructor(
+    breaker: Breaker,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    classify: Outcome.Classifier<A, E> | undefined,
+    due: number | undefined
+  ) {
+    this.breaker = breaker
+    this.fiber = fiber
+    this.classify = classify
+    this.due = due
+    // a call that starts under a limit that has struck already, as clean-up does, is not cut short by it
+    const limit = fiber.getRef(Current)
+    this.limit = limit?.hasStruck === true ? undefined : limit
+    this.clock = fiber.getRef(Clock.Clock)
+  }
+
+  enter(): Effect.Effect<never, CircuitOpen> | undefined {
+    const { breaker, clock } = this
+    const before = MutableRef.get(breaker.phase.ref)
+    // a closed breaker lets everything through, and needs no clock
+    if (before._tag !== "Closed") {
+      const now = monotonicMillis(clock)
+      const after = transition(breaker.settings, before, ask, noCalls, now)
+      if (!isAdmitted(before, after)) {
+        breaker.counts.refused++
+        return Effect.fail(
+          new CircuitOpen({
+            policy: breaker.name,
+            ...(before._tag === "Open" ? { retryAfter: remaining(before.until, now) } : {})
+          })
+        )
+      }
+      breaker.move(after, now, this.fiber)
+    }
+    this.generation = MutableRef.get(breaker.phase.ref).generation
+    if (this.due !== undefined && this.limit !== undefined) this.startedAt = monotonicMillis(clock)
+    return undefined
+  }
+
+  readonly leave = (exit: Exit.Exit<A, E | CircuitOpen>): undefined => {
+    if (this.generation < 0) return
+    const { breaker, clock } = this
+    // `CircuitOpen` comes from `enter` alone, which leaves the generation below zero
+    const outcome = this.cutShort() ?? Outcome.classify(exit as Exit.Exit<A, E>, this.classify, clock)
+    breaker.counts[countOf[outcome._tag]]++
+    const phase = MutableRef.get(breaker.phase.ref)
+    if (phase.generation !== this.generation) return
+    const counts = outcome._tag === "Success" || outcome._tag === "Failure"
+    if (phase._tag === "Closed" && !counts) return
+    if (outcome._tag === "Success" && phase._tag === "Closed" && breaker.settings.window.kind === "streak") {
+      // a success can only end the streak, which needs no clock
+      breaker.window.clear()
+      return
+    }
+    const now = monotonicMillis(clock)
+    if (phase._tag === "Closed") breaker.window.record(outcome._tag === "Failure", now)
+    const event: Event = {
+      _tag: "End",
+      generation: this.generation,
+      outcome: outcome._tag,
+      openFor: (openings) => openTime(breaker.settings, openings, outcome, this.fiber)
+    }
+    const summary = phase._tag === "Closed" ? breaker.window.summary(now) : noCalls
+    breaker.move(transition(breaker.settings, phase, event, summary, now), now, this.fiber)
+  }
+
+  /**
+   * The outcome of a call whose limit has struck from outside: its exit says
+   * nothing then. A timeout of our own is a failure, unless an attempt timeout
+   * stands inside and the attempt was not given its due; a caller's deadline is
+   * ignored.
+   */
+  private cutShort(): Outcome.Outcome | undefined {
+    const limit = this.limit
+    if (limit === undefined || !limit.hasStruck) return undefined
+    const wasGivenItsDue = this.due === undefined
+      ? limit.timeout !== undefined
+      : monotonicMillis(this.clock) - this.startedAt >= this.due
+    return wasGivenItsDue ? cutOff : Outcome.ignored
+  }
+}
+
+const ask: Event = { _tag: "Ask" }
+const cutOff = Outcome.failure()
+const countOf = { Success: "success", Failure: "failure", Overload: "overload", Ignored: "ignored" } as const
+
+/**
+ * How long, in milliseconds, to stay open after so many openings since it was
+ * last closed, when `outcome` opened it.
+ *
+ * @internal
+ */
+export const openTime = (
+  settings: Settings,
+  openings: number,
+  outcome: Outcome.Outcome,
+  fiber: Fiber.Fiber<unknown, unknown>
+): number => {
+  const { maxRetryAfter, open } = settings
+  const own = typeof open === "number"
+    ? open
+    : typeof open === "function"
+    ? functionOpenTime(open, openings)
+    : scheduledOpenTime(open, openings, fiber) ?? defaultOpen
+  const asked = Outcome.retryAfter(outcome)
+  return asked === undefined ? own : Math.max(own, Math.min(Duration.toMillis(asked), maxRetryAfter))
+}
+
+const functionOpenTime = (open: (openings: number) => Duration.Input, openings: number): number => {
+  try {
+    const millis = toMillis(open(openings))
+    if (millis !== undefined && millis > 0 && Number.isFinite(millis)) return millis
+  } catch {
+    // as with a duration that is none: the default takes its place
+  }
+  return defaultOpen
+}
+
+/**
+ * The delay of a schedule's step number `openings`, from 0, or of its last step
+ * before. The steps are replayed on a time of their own, in which every delay has
+ * passed in full. `undefined` where there is none, or a step waits.
+ */
+const scheduledOpenTime = (
+  schedule: Schedule.Schedule<unknown>,
+  openings: number,
+  fiber?: Fiber.Fiber<unknown, unknown>
+): number | undefined => {
+  const replay = Effect.gen(function*() {
+    const step = yield* Schedule.toStep(schedule)
+    let now = 0
+    let delay: number | undefined
+    for (let opening = 0; opening <= openings; opening++) {
+      const next = yield* Effect.exit(step(now, opening))
+      if (Exit.isFailure(next)) break
+      const millis = Duration.toMillis(next.value[1])
+      if (!Number.isFinite(millis)) break
+      delay = millis
+      now += millis
+    }
+    return delay
+  })
+  const exit = fiber === undefined ? Effect.runSyncExit(replay) : Effect.runSyncExitWith(fiber.context)(replay)
+  return Exit.isSuccess(exit) && exit.value !== undefined && exit.value > 0 ? exit.value : undefined
+}
+
+// -----------------------------------------------------------------------------
+// errors
+// -----------------------------------------------------------------------------
+
+/**
+ * The breaker refused the call, and the work was not run.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
+  /** The name of the breaker. */
+  policy: Schema.String,
+  /** What is left of the open time. Absent while probes are under way, when nobody can know. */
+  retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
+}, { httpApiStatus: 503 }) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return Outcome.ignored
+  }
+  override get message(): string {
+    return this.retryAfter === undefined
+      ? `${this.policy}: the circuit is half-open, and its probes are still under way`
+      : `${this.policy}: the circuit is open, try again in ${Duration.format(this.retryAfter)}`
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The owner of all state.
+ *
+ * Policies are data; what they remember belongs to this service, by name. It is
+ * provided once, at the edge of the program. Pipelines and service clients may
+ * then be built as often as one likes, even per request: what has the same name
+ * meets the same breaker, and two names never share one.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
+import * as CircuitBreaker from "./CircuitBreaker.ts"
+import { monotonicMillis } from "./internal/time.ts"
+import * as Outcome from "./Outcome.ts"
+import type { ResilienceEvent } from "./ResilienceEvent.ts"
+
+/**
+ * What tests may change about all pipelines.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TestOptions {
+  /** Breakers that start in another state than closed, by name. An open one stays open for its full time. */
+  readonly circuitBreakers?: Readonly<Record<string, "Closed" | "Open" | "HalfOpen">> | undefined
+  /** Whether retries really wait. Default: `false`. */
+  readonly delays?: boolean | undefined
+  /** Whether pipelines do nothing at all. Default: `false`. */
+  readonly passThrough?: boolean | undefined
+  /** What becomes of the attempts of a pipeline, by its name: one fault each, then none. */
+  readonly faults?: Readonly<Record<string, ReadonlyArray<Fault>>> | undefined
+}
+
+/**
+ * What becomes of an attempt in a test: it runs, later, never ends, fails, or
+ * dies.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Fault =
+  | { readonly kind: "pass" }
+  | { readonly kind: "hang" }
+  | { readonly kind: "fail"; readonly error: unknown }
+  | { readonly kind: "die"; readonly defect: unknown }
+
+/**
+ * What pipelines look at while they run in a test.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TestMode {
+  readonly delays: boolean
+  readonly passThrough: boolean
+  /** The state that a breaker starts in. */
+  readonly initial: (circuitBreaker: string) => "Closed" | "Open" | "HalfOpen" | undefined
+  /** Takes the next fault of a pipeline off its list. */
+  readonly takeFault: (pipeline: string) => Fault | undefined
+}
+
+/**
+ * The owner of all state: breakers by name, the stream of events.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Resilience extends Context.Service<Resilience, {
+  /**
+   * The breaker of that name; the first who asks makes it. To ask for it with
+   * other settings is a mistake in the program, and dies with a `RangeError`.
+   */
+  readonly circuitBreaker: (
+    name: string,
+    settings: CircuitBreaker.Settings
+  ) => Effect.Effect<CircuitBreaker.CircuitBreaker>
+  /** All breakers, in the order in which they were made. */
+  readonly circuitBreakers: Effect.Effect<ReadonlyMap<string, CircuitBreaker.CircuitBreaker>>
+  /** What can be read off every breaker. */
+  readonly snapshots: Effect.Effect<ReadonlyArray<CircuitBreaker.Snapshot>>
+  /**
+   * What happens, from the moment the stream is run. A listener that is slow
+   * loses the oldest events; it never slows a call.
+   */
+  readonly events: Stream.Stream<ResilienceEvent>
+  /** Tells the listeners, if there are any; the event is only made for them. For policies of one's own. */
+  readonly publish: (event: (at: number) => ResilienceEvent, fiber: Fiber.Fiber<unknown, unknown>) => void
+  /** What a test has changed about all pipelines; `undefined` outside tests. */
+  readonly test: TestMode | undefined
+}>()("effect-resilience/Resilience") {}
+
+/**
+ * State in memory. Provide it once, at the edge of the program.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Resilience> = /*#__PURE__*/ Layer.effect(
+  Resilience,
+  /*#__PURE__*/ Effect.suspend(() => make(undefined))
+)
+
+/**
+ * State in memory for tests: retries do not wait, breakers start where one wants
+ * them, attempts meet scripted faults.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Pipeline, Resilience } from "effect-resilience"
+ *
+ * class Quotes extends Pipeline.Service<Quotes>()("quotes", { circuitBreaker: {} }) {}
+ *
+ * const quote = Effect.flatMap(Quotes, (quotes) => quotes.protect(Effect.succeed(42)))
+ * const down = Layer.provide(Quotes.layer, Resilience.layerTest({ circuitBreakers: { quotes: "Open" } }))
+ * const error = await quote.pipe(Effect.provide(down), Effect.flip, Effect.runPromise)
+ *
+ * console.log(error._tag) // => CircuitOpen
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerTest = (options: TestOptions = {}): Layer.Layer<Resilience> =>
+  Layer.effect(Resilience, Effect.suspend(() => make(testMode(options))))
+
+const testMode = (options: TestOptions): TestMode => {
+  const faults = new Map(Object.entries(options.faults ?? {}).map(([name, script]) => [name, [...script]]))
+  return {
+    delays: options.delays ?? false,
+    passThrough: options.passThrough ?? false,
+    initial: (circuitBreaker) => options.circuitBreakers?.[circuitBreaker],
+    takeFault: (pipeline) => faults.get(pipeline)?.shift()
+  }
+}
+
+/** Events that a slow listener may be behind before it loses the oldest. */
+const eventCapacity = 4096
+
+const make = Effect.fnUntraced(function*(test: TestMode | undefined) {
+  const breakers = new Map<string, CircuitBreaker.CircuitBreaker>()
+  const pubsub = yield* PubSub.sliding<ResilienceEvent>(eventCapacity)
+  let listeners = 0
+
+  const publish: Resilience["Service"]["publish"] = (event, fiber) => {
+    if (listeners > 0) PubSub.publishUnsafe(pubsub, event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()))
+  }
+
+  const onTransition =
+    (pipeline: string) => (transition: CircuitBreaker.Transition, fiber: Fiber.Fiber<unknown, unknown>): void =>
+      publish((at): ResilienceEvent => {
+        if (transition.to === "Open" && transition.openFor !== undefined) {
+          const from = transition.from === "Closed" ? "Closed" : "HalfOpen"
+          return { _tag: "CircuitOpened", at, pipeline, from, openFor: transition.openFor }
+        }
+        return { _tag: transition.to === "Closed" ? "CircuitClosed" : "CircuitHalfOpened", at, pipeline }
+      }, fiber)
+
+  const initial = (
+    name: string,
+    settings: CircuitBreaker.Settings,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): CircuitBreaker.Phase => {
+    switch (test?.initial(name)) {
+      case "Open": {
+        const openFor = CircuitBreaker.openTime(settings, 0, Outcome.ignored, fiber)
+        const until = monotonicMillis(fiber.getRef(Clock.Clock)) + openFor
+        return { _tag: "Open", generation: 1, openings: 1, until }
+      }
+      case "HalfOpen":
+        return { _tag: "HalfOpen", generation: 1, openings: 1, inFlight: 0, successes: 0, failures: 0 }
+    }
+    return CircuitBreaker.closed
+  }
+
+  return Resilience.of({
+    circuitBreaker: (name, settings) =>
+      Effect.withFiber((fiber) => {
+        const existing = breakers.get(name)
+        if (existing !== undefined) {
+          return Equal.equals(existing.settings, settings) ? Effect.succeed(existing) : Effect.die(
+            new RangeError(`Resilience: circuit breaker ${JSON.stringify(name)} exists already, with other options`)
+          )
+        }
+        const breaker = CircuitBreaker.makeUnsafe(name, settings, {
+          initial: initial(name, settings, fiber),
+          onTransition: onTransition(name)
+        })
+        breakers.set(name, breaker)
+        return Effect.succeed(breaker)
+      }),
+    circuitBreakers: Effect.sync(() => new Map(breakers)),
+    snapshots: Effect.suspend(() => Effect.forEach(breakers.values(), (breaker) => breaker.snapshot)),
+    events: Stream.unwrap(
+      Effect.as(
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            listeners++
+          }),
+          () =>
+            Effect.sync(() => {
+              listeners--
+            })
+        ),
+        Stream.fromPubSub(pubsub)
+      )
+    ),
+    publish,
+    test
+  })
+})

@@ -1,0 +1,116 @@
+/**
+ * Limits how long an attempt, or a whole call, may take.
+ *
+ * The time counts from entry and covers every wait inside. When it is up the
+ * work is interrupted, and its finalizers have run before `TimedOut` is raised.
+ * An inherited deadline that is sooner takes the place of the timeout and fails
+ * with `DeadlineExceeded`.
+ *
+ * Where a breaker stands under a timeout, a call cut by it counts as a failure:
+ * the limit marks its record before it interrupts. A plain `Effect.timeout`
+ * cannot be told from a caller who went away, and counts for nothing.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import { DeadlineExceeded } from "./Deadline.ts"
+import { onlyKeys, positiveMillis, refuse } from "./internal/options.ts"
+import { limitTime } from "./internal/timeLimit.ts"
+import * as Outcome from "./Outcome.ts"
+import type { Policy } from "./Policy.ts"
+
+/**
+ * What a timeout is made from.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** How long the work may take: above zero, `"Infinity"` for no limit. */
+  readonly duration: Duration.Input
+  /** What is limited: one attempt, inside a retry, or the whole call. */
+  readonly limit: "attempt" | "total"
+  /** The name in `TimedOut`. Default: `"Timeout"`. */
+  readonly policy?: string | undefined
+}
+
+/**
+ * Makes a timeout.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Policy<TimedOut | DeadlineExceeded> => {
+  onlyKeys("Timeout", options, ["duration", "limit", "policy"])
+  const millis = positiveMillis("Timeout", "duration", options.duration, { infinite: true })
+  if (options.limit !== "attempt" && options.limit !== "total") {
+    refuse("Timeout", "limit", "attempt or total", options.limit)
+  }
+  const policy = options.policy ?? "Timeout"
+  const own = { millis, timeout: { policy, limit: options.limit, millis } }
+  return (self) =>
+    limitTime(self, own, (struck) =>
+      struck.timeout === undefined
+        ? new DeadlineExceeded({ policy })
+        : new TimedOut({
+          policy: struck.timeout.policy,
+          limit: struck.timeout.limit,
+          after: Duration.millis(struck.timeout.millis)
+        }))
+}
+
+/**
+ * Limits one attempt. It belongs inside a retry, next to the work.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Timeout } from "effect-resilience"
+ *
+ * const error = await Effect.never.pipe(Timeout.attempt("10 millis"), Effect.flip, Effect.runPromise)
+ *
+ * console.log(error.message) // => Timeout: the attempt took longer than 10ms
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const attempt = (duration: Duration.Input): Policy<TimedOut | DeadlineExceeded> =>
+  make({ duration, limit: "attempt" })
+
+/**
+ * Limits a whole call, the waits between its attempts included. It belongs
+ * outside a retry.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const total = (duration: Duration.Input): Policy<TimedOut | DeadlineExceeded> =>
+  make({ duration, limit: "total" })
+
+/**
+ * The work took longer than its timeout, and was interrupted.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {
+  /** The pipeline whose limit it was, or `Timeout`. */
+  policy: Schema.String,
+  /** Whether one attempt or the whole call took too long. */
+  limit: Schema.Literals(["attempt", "total"]),
+  /** The time that was allowed. */
+  after: Schema.DurationFromMillis
+}, { httpApiStatus: 504 }) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return timedOut
+  }
+  override get message(): string {
+    return `${this.policy}: the ${this.limit === "attempt" ? "attempt" : "call"} took longer than ${
+      Duration.format(this.after)
+    }`
+  }
+}
+
+const timedOut = Outcome.failure()

@@ -1,0 +1,93 @@
+/**
+ * What an HTTP exchange says about the service behind it.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Result from "effect/Result"
+import * as Outcome from "../Outcome.ts"
+import * as RetryAfter from "./RetryAfter.ts"
+
+/**
+ * The outcome of a status: 408 and 5xx are failures, retryable but for 501; 429
+ * is overload; everything else, all other 4xx included, is the answer of a
+ * service that is well.
+ *
+ * @category classifying
+ * @since 0.1.0
+ */
+export const fromStatus = (status: number, retryAfter?: Duration.Duration | undefined): Outcome.Outcome =>
+  status === 429
+    ? Outcome.overload({ retryAfter })
+    : status === 408 || (status >= 500 && status <= 599)
+    ? Outcome.failure({ retryable: status !== 501, retryAfter })
+    : Outcome.success
+
+/**
+ * The outcome of a response, by its status and `Retry-After`.
+ *
+ * @category classifying
+ * @since 0.1.0
+ */
+export const fromResponse = (
+  response: HttpClientResponse.HttpClientResponse,
+  clock: Clock.Clock
+): Outcome.Outcome => fromStatus(response.status, RetryAfter.fromHeaders(response.headers, clock))
+
+/**
+ * Whether an error in reading a body means that the body broke off, rather than
+ * that it came whole and was wrong.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isBrokenOff = (reason: HttpClientError.HttpClientErrorReason): boolean =>
+  reason._tag === "DecodeError" && reason.cause !== undefined && !(reason.cause instanceof SyntaxError)
+
+/**
+ * The outcome of an error of Effect's HTTP client. What was never sent says
+ * nothing; a request that got no answer failed, unless the cause of it says
+ * otherwise, as a refusal by a policy further in does; a response counts by its
+ * status; and one with a good status whose body is wrong is a failure, retryable
+ * where the body broke off.
+ *
+ * @category classifying
+ * @since 0.1.0
+ */
+export const fromClientError = (error: HttpClientError.HttpClientError, clock: Clock.Clock): Outcome.Outcome => {
+  const reason = error.reason
+  switch (reason._tag) {
+    case "TransportError":
+      return Outcome.carriedBy(reason.cause) ?? Outcome.failure()
+    case "EncodeError":
+    case "InvalidUrlError":
+      return Outcome.ignored
+    case "StatusCodeError":
+    case "DecodeError":
+    case "EmptyBodyError": {
+      const outcome = fromResponse(reason.response, clock)
+      return outcome._tag === "Success" && reason._tag !== "StatusCodeError" && reason.response.status < 400
+        ? Outcome.failure({ retryable: isBrokenOff(reason) })
+        : outcome
+    }
+  }
+}
+
+/**
+ * Classifies exits of an HTTP client: its responses by status, its errors by
+ * {@link fromClientError}. Everything else is left to the default.
+ *
+ * @category classifying
+ * @since 0.1.0
+ */
+export const classify: Outcome.Classifier<HttpClientResponse.HttpClientResponse> = (exit, clock) => {
+  if (exit._tag === "Success") return fromResponse(exit.value, clock)
+  const error = Cause.findError(exit.cause)
+  return Result.isSuccess(error) && HttpClientError.isHttpClientError(error.success) && !Cause.hasDies(exit.cause)
+    ? fromClientError(error.success, clock)
+    : undefined
+}

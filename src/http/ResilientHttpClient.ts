@@ -1,0 +1,149 @@
+/**
+ * Any `HttpClient` under a pipeline.
+ *
+ * A call is the whole exchange, its body included: the body is read into memory
+ * inside the attempt, so that the timeouts cover it, and one that breaks off is
+ * a failed attempt. Responses count by their status, and a response that is
+ * tried again is read or cut first, so that its connection comes back.
+ *
+ * GET, HEAD, OPTIONS, PUT and DELETE may be retried; POST and PATCH only with an
+ * `Idempotency-Key`, or by leave. A body that cannot be read again, such as a
+ * stream, is never sent twice.
+ *
+ * Not for responses that do not fit into memory, or that are read as they come.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
+import type * as Outcome from "../Outcome.ts"
+import * as Pipeline from "../Pipeline.ts"
+import type * as Resilience from "../Resilience.ts"
+import * as HttpOutcome from "./HttpOutcome.ts"
+import { hold } from "./internal/heldBody.ts"
+import { mayBeSentAgain } from "./internal/replaySafety.ts"
+
+/**
+ * What can be said about the requests of a client.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Names a request in events. Default: its method, a space, and its url without query. */
+  readonly operation?: ((request: HttpClientRequest.HttpClientRequest) => string) | undefined
+  /** Gives or takes leave to send a request again; `undefined` leaves it to its method and key. */
+  readonly idempotent?: ((request: HttpClientRequest.HttpClientRequest) => boolean | undefined) | undefined
+  /** What exits mean. It goes before the pipeline's own. Default: `HttpOutcome.classify`. */
+  readonly classify?: Outcome.Classifier | undefined
+}
+
+// credentials and query may hold secrets
+const defaultOperation = (request: HttpClientRequest.HttpClientRequest): string =>
+  `${request.method} ${request.url.replace(/[?#].*$/s, "").replace(/\/\/[^/@]*@/, "//")}`
+
+/**
+ * Puts a client under a pipeline. The errors of the client are those it had, and
+ * those the pipeline adds.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpClient, HttpClientResponse } from "effect/http"
+ * import { Pipeline, Resilience } from "effect-resilience"
+ * import { ResilientHttpClient } from "effect-resilience/http"
+ *
+ * let calls = 0
+ * const flaky = HttpClient.make((request) =>
+ *   Effect.sync(() => HttpClientResponse.fromWeb(request, new Response("hi", { status: ++calls < 3 ? 503 : 200 })))
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const pipeline = yield* Pipeline.make("greetings", { retry: { times: 2 } })
+ *   const client = ResilientHttpClient.make(flaky, pipeline)
+ *   const response = yield* client.get("http://localhost/hello")
+ *   return `${response.status} after ${calls} requests`
+ * })
+ *
+ * console.log(await program.pipe(Effect.provide(Resilience.layerTest()), Effect.runPromise)) // => 200 after 3 requests
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: {
+  <PE>(
+    pipeline: Pipeline.Pipeline<PE>,
+    options?: Options
+  ): <E, R>(client: HttpClient.HttpClient.With<E, R>) => HttpClient.HttpClient.With<
+    E | PE | HttpClientError.HttpClientError,
+    R
+  >
+  <E, R, PE>(
+    client: HttpClient.HttpClient.With<E, R>,
+    pipeline: Pipeline.Pipeline<PE>,
+    options?: Options
+  ): HttpClient.HttpClient.With<E | PE | HttpClientError.HttpClientError, R>
+} = /*#__PURE__*/ dual(
+  (args) => HttpClient.isHttpClient(args[0]),
+  <E, R, PE>(
+    client: HttpClient.HttpClient.With<E, R>,
+    pipeline: Pipeline.Pipeline<PE>,
+    options: Options = {}
+  ): HttpClient.HttpClient.With<E | PE | HttpClientError.HttpClientError, R> =>
+    HttpClient.transform(client, protect(pipeline, options))
+)
+
+/** One exchange under the pipeline. */
+const protect = <PE>(pipeline: Pipeline.Pipeline<PE>, options: Options) => {
+  const classify = options.classify ?? HttpOutcome.classify
+  const operation = options.operation ?? defaultOperation
+  return <E, R>(
+    exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
+    request: HttpClientRequest.HttpClientRequest
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | PE | HttpClientError.HttpClientError, R> =>
+    pipeline.protect(Effect.flatMap(exchange, hold), {
+      operation: operation(request),
+      idempotent: mayBeSentAgain(request, options.idempotent?.(request)),
+      classify
+    })
+}
+
+/**
+ * Puts the `HttpClient` of the program under a pipeline of that name. Code that
+ * uses it sees a plain `HttpClient`: what the pipeline adds arrives as the cause
+ * of a transport error, and still counts as what it is.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <const O extends Pipeline.Options>(
+  name: string,
+  pipeline: O & Pipeline.OnlyKnownKeys<O>,
+  options: Options = {}
+): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient | Resilience.Resilience> => {
+  const made = Pipeline.fromSettings(Pipeline.settings(name, pipeline))
+  return Layer.effect(
+    HttpClient.HttpClient,
+    Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
+      const protectExchange = protect(yield* made, options)
+      return HttpClient.transform(
+        client,
+        (exchange, request) =>
+          Effect.mapError(
+            protectExchange(exchange, request),
+            (error) =>
+              HttpClientError.isHttpClientError(error) ? error : new HttpClientError.HttpClientError({
+                reason: new HttpClientError.TransportError({ request, cause: error, description: error.message })
+              })
+          )
+      )
+    })
+  )
+}

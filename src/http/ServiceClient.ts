@@ -1,0 +1,293 @@
+/**
+ * A typed client of a service, under a pipeline, from the `HttpApi` that
+ * describes the service.
+ *
+ * The pipeline goes around the whole generated method: encoding, exchange,
+ * reading, decoding. So a request that does not match its schema never leaves, a
+ * response that does not match is a failed call like any other, and the timeouts
+ * cover the body.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import type { Simplify } from "effect/Types"
+import { refuse } from "../internal/options.ts"
+import type * as Pipeline from "../Pipeline.ts"
+import * as Resilience from "../Resilience.ts"
+import type { Fault } from "./Fault.ts"
+import * as exchange from "./internal/exchange.ts"
+import * as inMemory from "./internal/inMemory.ts"
+import * as operations from "./internal/operations.ts"
+import type { ServiceError } from "./ServiceError.ts"
+
+export {
+  /**
+   * The annotation by which an endpoint, or a whole group, changes the pipeline.
+   *
+   * @category annotations
+   * @since 0.1.0
+   */
+  OperationPipeline,
+  /**
+   * What an operation changes about the pipeline of its service.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  type Overrides
+} from "./OperationPipeline.ts"
+
+/**
+ * What one call says about itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CallOptions extends operations.CallOptions {}
+
+/**
+ * The method of one endpoint. It fails with what the endpoint and its middleware
+ * declare, with a `ServiceError`, and with what the pipeline adds, `PE`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Method<Endpoint extends HttpApiEndpoint.ConstraintRequest, PE> {
+  (
+    request: Simplify<
+      HttpApiEndpoint.ClientRequest<
+        Endpoint["~Params"],
+        Endpoint["~Query"],
+        Endpoint["~Payload"],
+        Endpoint["~Headers"],
+        "decoded-only"
+      >
+    >,
+    options?: CallOptions
+  ): Effect.Effect<
+    HttpApiClient.SuccessType<Endpoint["~Success"]>,
+    | Endpoint["~Error"]["Type"]
+    | HttpApiMiddleware.Error<Endpoint["~Middleware"]>
+    | HttpApiMiddleware.ClientError<Endpoint["~Middleware"]>
+    | ServiceError
+    | PE,
+    HttpApiEndpoint.ClientServices<Endpoint>
+  >
+}
+
+type Methods<Endpoints, PE> = {
+  readonly [
+    Endpoint in Extract<Endpoints, HttpApiEndpoint.ConstraintRequest> as Endpoint["identifier"]
+  ]: Method<Endpoint, PE>
+}
+
+/**
+ * The methods of an API, by group and endpoint; those of top-level groups at the
+ * root.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Client<Groups extends HttpApiGroup.Constraint, PE> = Simplify<
+  & {
+    readonly [Group in Extract<Groups, { readonly topLevel: false }> as HttpApiGroup.Identifier<Group>]: Methods<
+      HttpApiGroup.Endpoints<Group>,
+      PE
+    >
+  }
+  & Methods<HttpApiGroup.Endpoints<Extract<Groups, { readonly topLevel: true }>>, PE>
+>
+
+/**
+ * What a service client is made from.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<
+  ApiId extends string,
+  Groups extends HttpApiGroup.Constraint,
+  Url extends BaseUrl,
+  O extends Pipeline.Options
+> {
+  readonly api: HttpApi.HttpApi<ApiId, Groups>
+  /** Where the service lives. */
+  readonly baseUrl: Url
+  /** How it is protected. The name of the pipeline is that of the service. */
+  readonly pipeline: O & Pipeline.OnlyKnownKeys<O>
+}
+
+/**
+ * Where a service lives: an absolute url with http or https, or the configuration
+ * that says so.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type BaseUrl = URL | string | Config.Config<URL>
+
+/**
+ * What a test may change about a service client.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TestOptions extends Pick<Resilience.TestOptions, "circuitBreakers" | "delays" | "passThrough"> {
+  /** What becomes of the requests of an operation (`plans.get`): one fault each, then none. */
+  readonly faults?: Readonly<Record<string, ReadonlyArray<Fault>>> | undefined
+}
+
+/**
+ * A service client as a service.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServiceClass<
+  Self,
+  Id extends string,
+  ApiId extends string,
+  Groups extends HttpApiGroup.Constraint,
+  Url extends BaseUrl,
+  PE
+> extends Context.ServiceClass<Self, Id, Client<Groups, PE>> {
+  readonly api: HttpApi.HttpApi<ApiId, Groups>
+  /** The client over the program's `HttpClient`. It may be provided as often as one likes: the state is in `Resilience`. */
+  readonly layer: Layer.Layer<
+    Self,
+    Url extends Config.Config<URL> ? Config.ConfigError : never,
+    HttpClient.HttpClient | Resilience.Resilience | HttpApiGroup.MiddlewareClient<Groups>
+  >
+  /**
+   * The client over handlers in memory, through the same codecs and the same
+   * pipeline, with a `Resilience` of its own. Retries do not wait.
+   */
+  readonly layerTest: <E, R>(
+    handlers: Layer.Layer<HttpApiGroup.ToService<ApiId, Groups>, E, R>,
+    options?: TestOptions
+  ) => Layer.Layer<
+    Self | Resilience.Resilience,
+    E,
+    | Exclude<R, inMemory.Platform>
+    | HttpApiGroup.MiddlewareClient<Groups>
+    | HttpApiEndpoint.Middleware<HttpApiGroup.Endpoints<Groups>>
+  >
+}
+
+/**
+ * Declares a client of a service. Its options, and those of its operations, are
+ * checked here, and a bad one throws a `RangeError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ * import { ServiceClient } from "effect-resilience/http"
+ *
+ * const PlanningApi = HttpApi.make("planning").add(
+ *   HttpApiGroup.make("plans").add(
+ *     HttpApiEndpoint.get("get", "/plans/:id", {
+ *       params: { id: Schema.String },
+ *       success: Schema.Struct({ id: Schema.String, title: Schema.String })
+ *     })
+ *   )
+ * )
+ *
+ * class Planning extends ServiceClient.Service<Planning>()("Planning", {
+ *   api: PlanningApi,
+ *   baseUrl: "http://planning.internal",
+ *   pipeline: { totalTimeout: "10 seconds", retry: { times: 3 }, circuitBreaker: {} }
+ * }) {}
+ *
+ * const handlers = HttpApiBuilder.group(PlanningApi, "plans", (handlers) =>
+ *   handlers.handle("get", ({ params }) => Effect.succeed({ id: params.id, title: "Move house" })))
+ *
+ * const program = Effect.flatMap(Planning, (planning) => planning.plans.get({ params: { id: "1" } }))
+ *
+ * // the first request meets a fault and is tried again
+ * const plan = await program.pipe(
+ *   Effect.provide(Planning.layerTest(handlers, { faults: { "plans.get": [{ kind: "status", status: 503 }] } })),
+ *   Effect.runPromise
+ * )
+ *
+ * console.log(plan.title) // => Move house
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Service = <Self>() =>
+<
+  const Id extends string,
+  ApiId extends string,
+  Groups extends HttpApiGroup.Constraint,
+  Url extends BaseUrl,
+  const O extends Pipeline.Options
+>(
+  id: Id,
+  options: Options<ApiId, Groups, Url, O>
+): ServiceClass<Self, Id, ApiId, Groups, Url, Pipeline.ErrorOf<O>> => {
+  type Declared = ServiceClass<Self, Id, ApiId, Groups, Url, Pipeline.ErrorOf<O>>
+  const { api } = options
+  const planned = operations.plan(id, api, options.pipeline)
+  const baseUrl = checkedUrl(id, options.baseUrl)
+  const Tag = Context.Service<Self, Client<Groups, Pipeline.ErrorOf<O>>>()(id)
+
+  const build = Effect.fnUntraced(function*(httpClient: HttpClient.HttpClient, baseUrl: URL) {
+    const generated = yield* HttpApiClient.makeWith(api, {
+      httpClient: exchange.noting(httpClient),
+      baseUrl,
+      transformResponse: exchange.markResponseInvalid
+    })
+    const pipelines = yield* operations.pipelines(planned)
+    // one method for each endpoint, with the errors of its attempts and of the pipeline, which is what Client says
+    return operations.methods(generated, planned, pipelines) as Client<Groups, Pipeline.ErrorOf<O>>
+  })
+
+  const layer = Layer.effect(
+    Tag,
+    Effect.gen(function*() {
+      const httpClient = yield* HttpClient.HttpClient
+      return yield* build(httpClient, Config.isConfig(baseUrl) ? yield* baseUrl : baseUrl)
+    })
+  )
+  const layerTest = (
+    handlers: Layer.Layer<HttpApiGroup.ToService<ApiId, Groups>>,
+    { faults, ...test }: TestOptions = {}
+  ) =>
+    Layer.effect(Tag, Effect.flatMap(inMemory.client(api, faults), (client) => build(client, inMemory.url))).pipe(
+      Layer.provide(handlers),
+      Layer.provide(HttpServer.layerServices),
+      Layer.provideMerge(Resilience.layerTest(test))
+    )
+
+  return Object.assign(Tag, {
+    api,
+    // TypeScript cannot reduce what layers need while the groups of the API are generic; ServiceClass writes it down
+    layer: layer as unknown as Declared["layer"],
+    layerTest: layerTest as unknown as Declared["layerTest"]
+  })
+}
+
+const checkedUrl = (service: string, baseUrl: BaseUrl): URL | Config.Config<URL> => {
+  if (Config.isConfig(baseUrl)) return baseUrl as Config.Config<URL>
+  const url = baseUrl instanceof URL ? baseUrl : URL.canParse(baseUrl) ? new URL(baseUrl) : undefined
+  return url?.protocol === "http:" || url?.protocol === "https:"
+    ? url
+    : refuse(
+      `ServiceClient ${JSON.stringify(service)}`,
+      "baseUrl",
+      "an absolute url with http or https",
+      String(baseUrl)
+    )
+}

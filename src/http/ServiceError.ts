@@ -1,0 +1,152 @@
+/**
+ * The errors of a call to a service, besides those its API declares and those a
+ * pipeline adds. None of them holds a body, a header or a value: they may be
+ * logged.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as Outcome from "../Outcome.ts"
+import * as HttpOutcome from "./HttpOutcome.ts"
+
+/**
+ * One thing that did not match its schema, and where.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Mismatch extends Schema.Class<Mismatch>("effect-resilience/ServiceError/Mismatch")({
+  /** The way to it, from the outside in: `["items", "3", "title"]`. Empty for the whole. */
+  path: Schema.Array(Schema.String),
+  message: Schema.String
+}) {
+  override toString(): string {
+    return this.path.length === 0 ? this.message : `${this.path.join(".")}: ${this.message}`
+  }
+}
+
+// The default messages quote the value that was found, which may be a secret.
+const withoutValue = (message: string): string =>
+  message.replace(/, got [\s\S]*$/, "").replace(
+    /^(Unexpected key|Invalid data|Expected exactly one member)[\s\S]*$/,
+    "$1"
+  )
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => withoutValue(SchemaIssue.defaultLeafHook(issue)),
+  checkHook: (issue) => {
+    const message = SchemaIssue.defaultCheckHook(issue)
+    return message === undefined ? undefined : withoutValue(message)
+  }
+})
+
+/**
+ * What a schema error found, without the values.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const mismatches = (error: Schema.SchemaError): ReadonlyArray<Mismatch> =>
+  format(error.issue).issues.map((issue) =>
+    new Mismatch({
+      path: (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)),
+      message: withoutValue(issue.message)
+    })
+  )
+
+const call = {
+  /** The service that was called. */
+  service: Schema.String,
+  /** The operation, by group and endpoint: `plans.get`. */
+  operation: Schema.String
+}
+
+/**
+ * The request does not match its schema, and never left.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RequestInvalid extends Schema.TaggedError<RequestInvalid>()("RequestInvalid", {
+  ...call,
+  mismatches: Schema.Array(Mismatch)
+}, { httpApiStatus: 400 }) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return Outcome.ignored
+  }
+  override get message(): string {
+    return `${this.service} ${this.operation}: the request is invalid: ${this.mismatches.join("; ")}`
+  }
+}
+
+/**
+ * The response does not match its schema. Nothing of it was let through.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ResponseInvalid extends Schema.TaggedError<ResponseInvalid>()("ResponseInvalid", {
+  ...call,
+  /** The status of the response. */
+  status: Schema.Int,
+  mismatches: Schema.Array(Mismatch)
+}, { httpApiStatus: 502 }) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return invalid
+  }
+  override get message(): string {
+    return `${this.service} ${this.operation}: the response (${this.status}) is invalid: ${this.mismatches.join("; ")}`
+  }
+}
+
+// the same service would send the same again
+const invalid = Outcome.failure({ retryable: false })
+
+/**
+ * There was no answer, or it broke off: refused, reset, unknown host.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>()("ServiceUnavailable", {
+  ...call,
+  /** The network's word for it, such as `ECONNREFUSED`. */
+  reason: Schema.String
+}, { httpApiStatus: 503 }) {
+  override get message(): string {
+    return `${this.service} ${this.operation}: no answer: ${this.reason}`
+  }
+}
+
+/**
+ * The service answered with a status that its API does not declare, or with a
+ * declared error whose body does not match.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnexpectedStatus extends Schema.TaggedError<UnexpectedStatus>()("UnexpectedStatus", {
+  ...call,
+  status: Schema.Int,
+  /** How long the service asked to be left alone. */
+  retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
+}, { httpApiStatus: 502 }) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return HttpOutcome.fromStatus(this.status, this.retryAfter)
+  }
+  override get message(): string {
+    const wait = this.retryAfter === undefined ? "" : `, and asked for ${Duration.format(this.retryAfter)} of rest`
+    return `${this.service} ${this.operation}: the service answered ${this.status}${wait}`
+  }
+}
+
+/**
+ * What a call to a service can fail with, besides what its API declares and what
+ * its pipeline adds.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type ServiceError = RequestInvalid | ResponseInvalid | ServiceUnavailable | UnexpectedStatus

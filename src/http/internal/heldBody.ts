@@ -1,0 +1,76 @@
+/**
+ * Reads the body of a response within the attempt that asked for it, so that the
+ * attempt's limits cover it, a body that breaks off is a failed attempt, and the
+ * connection of a response that nobody reads comes back.
+ */
+import * as Effect from "effect/Effect"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Stream from "effect/Stream"
+
+/** How much of an error's body is read, and for how long, before its connection is cut. */
+const errorBody = { bytes: 1024 * 1024, duration: "2 seconds" } as const
+
+/**
+ * The same response with its body in memory. The body of an error status is read
+ * up to a bound, and what has come until then is kept: its status is known
+ * already, and says more than the body.
+ */
+export const hold = (
+  response: HttpClientResponse.HttpClientResponse
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
+  response.status < 400
+    ? Effect.map(response.arrayBuffer, (body) => withBody(response, body))
+    : Effect.map(readSome(response), (body) => withBody(response, body))
+
+const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<ArrayBuffer> =>
+  Effect.suspend(() => {
+    const chunks: Array<Uint8Array> = []
+    let size = 0
+    return response.stream.pipe(
+      Stream.takeUntil((chunk) => {
+        chunks.push(chunk)
+        size += chunk.byteLength
+        return size >= errorBody.bytes
+      }),
+      Stream.runDrain,
+      Effect.timeoutOption(errorBody.duration),
+      // a body that breaks off ends here as well
+      Effect.ignore,
+      Effect.map(() => concat(chunks, size))
+    )
+  })
+
+const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): ArrayBuffer => {
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.byteLength
+  }
+  return whole.buffer
+}
+
+const withBody = (
+  response: HttpClientResponse.HttpClientResponse,
+  body: ArrayBuffer
+): HttpClientResponse.HttpClientResponse => {
+  let source: HttpClientResponse.HttpClientResponse | undefined
+  const held = () => source ??= HttpClientResponse.fromWeb(response.request, toWeb(response, body))
+  // status, headers, cookies and the rest stay the original's; the body is read from memory
+  return Object.create(response, {
+    arrayBuffer: { value: Effect.succeed(body) },
+    text: { get: () => held().text },
+    json: { get: () => held().json },
+    urlParamsBody: { get: () => held().urlParamsBody },
+    formData: { get: () => held().formData },
+    stream: { get: () => body.byteLength === 0 ? Stream.empty : Stream.succeed(new Uint8Array(body)) }
+  })
+}
+
+const toWeb = (response: HttpClientResponse.HttpClientResponse, body: ArrayBuffer): Response => {
+  const { headers, status } = response
+  // a web response takes no other status, and no body with some; what is missing matters to error messages alone
+  const isPlain = status >= 200 && status <= 599 && status !== 204 && status !== 205 && status !== 304
+  return new Response(body, { headers, ...(isPlain ? { status } : {}) })
+}

@@ -1,0 +1,75 @@
+/** A client that reaches handlers in memory, over the codecs and the router of a real server. */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import type * as Etag from "effect/http/Etag"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpEffect from "effect/http/HttpEffect"
+import type * as HttpPlatform from "effect/http/HttpPlatform"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import * as Fault from "../Fault.ts"
+import { currentOperation } from "./exchange.ts"
+
+/** What handlers may need of the platform a server runs on. */
+export type Platform = FileSystem.FileSystem | Etag.Generator | HttpPlatform.HttpPlatform | Path.Path
+
+/** Requests never get there. */
+export const url = new URL("http://in-memory.invalid")
+
+/** Makes the client. `faults` are taken by operation, one a request, before its handler is reached. */
+export const client = Effect.fnUntraced(function*<ApiId extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<ApiId, Groups>,
+  faults: Readonly<Record<string, ReadonlyArray<Fault.Fault>>> = {}
+) {
+  // The handlers of an HttpApi need the request and its scope once they are built; while the groups are generic
+  // TypeScript cannot see that nothing else is left.
+  const handler = (yield* HttpRouter.toHttpEffect(HttpApiBuilder.layer(api))) as Handler
+  const scripts = new Map(Object.entries(faults).map(([operation, script]) => [operation, [...script]]))
+  return HttpClient.make((request) =>
+    Effect.flatMap(currentOperation, (current) => {
+      const fault = current === undefined ? undefined : scripts.get(current.operation)?.shift()
+      return (fault === undefined ? undefined : Fault.answer(fault, request)) ?? exchange(handler, request)
+    })
+  )
+})
+
+type Handler = Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  unknown,
+  HttpServerRequest.HttpServerRequest | Scope.Scope
+>
+
+const exchange = (
+  handler: Handler,
+  request: HttpClientRequest.HttpClientRequest
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
+  Effect.suspend(() => {
+    let answer: HttpServerResponse.HttpServerResponse | undefined
+    return HttpEffect.toHandled(handler, (_, response) =>
+      Effect.sync(() => {
+        // the body of a stream is read after the request's scope would have been closed
+        answer = HttpEffect.scopeTransferToStream(response)
+      })).pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
+        // a failing handler has been turned into an answer by then
+        Effect.exit,
+        Effect.flatMap((exit) =>
+          answer === undefined
+            ? Effect.fail(
+              new HttpClientError.HttpClientError({
+                reason: new HttpClientError.TransportError({ request, cause: exit, description: "no answer" })
+              })
+            )
+            : Effect.succeed(HttpServerResponse.toClientResponse(answer, { request }))
+        )
+      )
+  })

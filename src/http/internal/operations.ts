@@ -1,0 +1,155 @@
+/** The operations of an API: their names, and the pipeline that each of them runs under. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpApi from "effect/http-api/HttpApi"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import { hasProperty } from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import * as Pipeline from "../../Pipeline.ts"
+import { OperationPipeline, type Overrides } from "../OperationPipeline.ts"
+
+import { attempt as runAttempt, type Operation as Exchanged } from "./exchange.ts"
+import { isIdempotent } from "./replaySafety.ts"
+
+/** What one call says about itself. */
+export interface CallOptions {
+  /** Gives or takes leave to send the request again. Default: by its method and `idempotency-key`. */
+  readonly idempotent?: boolean | undefined
+}
+
+/** One operation of one service, and how it is run. */
+export interface Operation extends Exchanged {
+  /** Its group, unless that is at the top level, and its endpoint. */
+  readonly path: readonly [group: string, endpoint: string] | readonly [endpoint: string]
+  /** Shared by all operations that change nothing. */
+  readonly pipeline: Pipeline.Settings
+  readonly circuitBreaker: string
+  readonly idempotent: boolean
+}
+
+/** The operations of an API, each with its pipeline checked. */
+export const plan = <ApiId extends string, Groups extends HttpApiGroup.Constraint>(
+  service: string,
+  api: HttpApi.HttpApi<ApiId, Groups>,
+  base: Pipeline.Options
+): ReadonlyArray<Operation> => {
+  const shared = Pipeline.settings(service, base)
+  const planned: Array<Operation> = []
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint({ endpoint, group, mergedAnnotations }) {
+      const path = group.topLevel
+        ? [endpoint.identifier] as const
+        : [group.identifier, endpoint.identifier] as const
+      const operation = path.join(".")
+      const { idempotent, ...overrides } = Context.getOrUndefined(mergedAnnotations, OperationPipeline) ?? {}
+      const isChanged = Object.keys(overrides).length > 0
+      planned.push({
+        service,
+        operation,
+        path,
+        streams: streams(endpoint),
+        pipeline: isChanged ? Pipeline.settings(service, override(service, operation, base, overrides)) : shared,
+        circuitBreaker: overrides.circuitBreaker === undefined ? service : `${service}/${operation}`,
+        idempotent: idempotent ?? isIdempotent(endpoint.method)
+      })
+    }
+  })
+  return planned
+}
+
+const streams = (endpoint: HttpApiEndpoint.Top): boolean =>
+  [...endpoint.success].some((schema) => {
+    const body: unknown = HttpApiSchema.isWithHeaders(schema) ? schema.schema : schema
+    // streams and upgraded connections: what carries a tag is no schema of a body
+    return hasProperty(body, "_tag")
+  })
+
+type PartName = Exclude<keyof Pipeline.Options, "classify">
+
+const isThere = (part: unknown): boolean => part !== undefined && part !== false
+
+const override = (
+  service: string,
+  operation: string,
+  base: Pipeline.Options,
+  overrides: Omit<Overrides, "idempotent">
+): Pipeline.Options => {
+  const where = `ServiceClient ${JSON.stringify(service)}, operation ${JSON.stringify(operation)}`
+  const merged: { [K in PartName]?: Pipeline.Options[K] } = {}
+  const put = <K extends PartName>(name: K, value: Pipeline.Options[K]) => {
+    if (isThere(value) && !isThere(base[name])) {
+      throw new RangeError(`${where}: it cannot add ${name}, which the service's pipeline does not have`)
+    }
+    merged[name] = value
+  }
+  const { attemptTimeout, circuitBreaker, retry, totalTimeout, ...rest } = overrides
+  // misspelt keys are refused with the others, when the settings are made
+  const unknown: object = rest
+  if (totalTimeout !== undefined) put("totalTimeout", totalTimeout)
+  if (attemptTimeout !== undefined) put("attemptTimeout", attemptTimeout)
+  if (retry !== undefined) put("retry", retry === false ? false : { ...base.retry, ...retry })
+  if (circuitBreaker !== undefined) {
+    put("circuitBreaker", circuitBreaker === false ? false : { ...base.circuitBreaker, ...circuitBreaker })
+  }
+  if (typeof retry === "object" && retry.onExhausted === "wrap" && !(base.retry && base.retry.onExhausted === "wrap")) {
+    throw new RangeError(`${where}: it cannot add onExhausted "wrap", which the service's pipeline does not have`)
+  }
+  return { ...base, ...merged, ...unknown }
+}
+
+/** Whether a request of a generated method may be sent more than once. */
+const mayBeSentAgain = (operation: Operation, request: unknown, options: CallOptions | undefined): boolean => {
+  const { headers, payload } = Object(request) as { readonly headers?: object; readonly payload?: unknown }
+  // the body of a stream can be read once
+  if (Stream.isStream(payload)) return false
+  const hasKey = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "idempotency-key")
+  return options?.idempotent ?? (operation.idempotent || hasKey)
+}
+
+/** Makes the pipeline of every operation. Operations with the same settings share one. */
+export const pipelines = Effect.fnUntraced(function*(planned: ReadonlyArray<Operation>) {
+  const made = new Map<Pipeline.Settings, Pipeline.Pipeline<Pipeline.PipelineError>>()
+  for (const { circuitBreaker, pipeline } of planned) {
+    if (!made.has(pipeline)) made.set(pipeline, yield* Pipeline.fromSettings(pipeline, { circuitBreaker }))
+  }
+  return made
+})
+
+/**
+ * The generated client with every method under the pipeline of its operation, in
+ * the same shape: by group and endpoint, top-level groups at the root.
+ */
+export const methods = (
+  generated: unknown,
+  planned: ReadonlyArray<Operation>,
+  pipelines: ReadonlyMap<Pipeline.Settings, Pipeline.Pipeline<Pipeline.PipelineError>>
+): object => {
+  const root: Record<string, unknown> = {}
+  for (const operation of planned) {
+    const pipeline = pipelines.get(operation.pipeline)
+    // `HttpApiClient` generates a method, of effects that fail with anything, for every endpoint that is reflected
+    const method = operation.path.reduce(own, generated) as (request: unknown) => Effect.Effect<unknown, unknown>
+    const [first, second] = operation.path
+    const group = second === undefined ? root : own(root, first) ?? {}
+    define(group, second ?? first, (request: unknown, options?: CallOptions) => {
+      const attempt = Effect.suspend(() => runAttempt(method(request), operation))
+      return pipeline === undefined ? attempt : pipeline.protect(attempt, {
+        operation: operation.operation,
+        idempotent: mayBeSentAgain(operation, request, options)
+      })
+    })
+    if (second !== undefined) define(root, first, group)
+  }
+  return root
+}
+
+// an endpoint may be called anything, `__proto__` too
+const own = (object: unknown, key: string): unknown =>
+  Object.hasOwn(Object(object), key) ? Object(object)[key] : undefined
+
+const define = (object: object, key: string, value: unknown): void => {
+  Object.defineProperty(object, key, { value, enumerable: true, configurable: true })
+}

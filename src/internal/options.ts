@@ -1,0 +1,75 @@
+/**
+ * Checks of option values. Every refusal is a `RangeError` that names the
+ * module, the option and the value, thrown when the value is made.
+ */
+import * as Duration from "effect/Duration"
+
+const show = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`
+  if (typeof value === "bigint") return `${value}n`
+  if (typeof value === "function") return "a function"
+  if (Duration.isDuration(value)) return Duration.format(value)
+  if (typeof value === "object" && value !== null) {
+    return `{ ${Object.entries(value).map(([key, inner]) => `${key}: ${show(inner)}`).join(", ")} }`
+  }
+  return String(value)
+}
+
+/** Throws the `RangeError` of this library: module, option, what it must be, and the value seen. */
+export const refuse = (module: string, option: string, mustBe: string, value: unknown): never => {
+  throw new RangeError(`${module}: ${option} must be ${mustBe}, got ${show(value)}`)
+}
+
+/** Returns `value` if it is an integer of at least `min`. */
+export const integer = (module: string, option: string, value: number, min: number): number =>
+  Number.isSafeInteger(value) && value >= min ? value : refuse(module, option, `an integer >= ${min}`, value)
+
+/** Returns `value` if it lies in `(0, 1]`. */
+export const share = (module: string, option: string, value: number): number =>
+  value > 0 && value <= 1 ? value : refuse(module, option, "above 0 and at most 1", value)
+
+// `Duration` reads NaN as zero, and skips it in the fields of an object, so it is looked for before converting.
+const holdsNaN = (input: unknown): boolean =>
+  typeof input === "number"
+    ? Number.isNaN(input)
+    : typeof input === "object" && input !== null && !Duration.isDuration(input) && Object.values(input).some(holdsNaN)
+
+/** Converts a duration to milliseconds; `undefined` where it is not one, is negative, or holds a NaN. */
+export const toMillis = (input: Duration.Input): number | undefined => {
+  if (holdsNaN(input)) return undefined
+  let millis: number
+  try {
+    millis = Duration.toMillis(Duration.fromInputUnsafe(input))
+  } catch {
+    return undefined
+  }
+  return millis >= 0 ? millis : undefined
+}
+
+/** Returns a duration in milliseconds that is above zero, and finite unless `infinite` is allowed. */
+export const positiveMillis = (
+  module: string,
+  option: string,
+  input: Duration.Input,
+  allow?: { readonly infinite: true }
+): number => {
+  const millis = toMillis(input)
+  return millis !== undefined && millis > 0 && (allow !== undefined || Number.isFinite(millis))
+    ? millis
+    : refuse(module, option, `a ${allow === undefined ? "finite " : ""}duration above zero`, input)
+}
+
+/** Returns a duration in milliseconds that is zero or more; it may be infinite. */
+export const millisOrZero = (module: string, option: string, input: Duration.Input): number =>
+  toMillis(input) ?? refuse(module, option, "a duration of zero or more", input)
+
+/** Refuses keys that the options do not have: a misspelt option must not pass in silence. */
+export const onlyKeys = (module: string, options: object, keys: ReadonlyArray<string>): void => {
+  if (typeof options !== "object" || options === null) refuse(module, "options", "an object", options)
+  for (const key of Object.keys(options)) {
+    if (!keys.includes(key)) {
+      throw new RangeError(`${module}: unknown option ${JSON.stringify(key)}; it takes ${keys.join(", ")}`)
+    }
+  }
+}
