@@ -4,7 +4,7 @@
  * The API is declared once. The client's methods, with their exact errors, the
  * handlers and the test are made from it.
  */
-import { Console, Effect, Schema } from "effect"
+import { Console, Duration, Effect, Schema } from "effect"
 import { ServiceClient } from "effect-resilience/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 
@@ -51,7 +51,8 @@ const titleOf = (id: string) =>
   }).pipe(
     Effect.catchTags({
       PlanNotFound: ({ id }) => Effect.succeed(`there is no plan ${id}`),
-      CircuitOpen: ({ retryAfter }) => Effect.succeed(`planning is down, ask again in ${String(retryAfter)}`)
+      CircuitOpen: ({ retryAfter = Duration.zero }) =>
+        Effect.succeed(`planning is down, ask again in ${Math.ceil(Duration.toSeconds(retryAfter))}s`)
     })
   )
 

@@ -28,7 +28,16 @@ import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as breakerWindow from "./internal/breakerWindow.ts"
-import { integer, millisOrZero, onlyKeys, positiveMillis, refuse, share, toMillis } from "./internal/options.ts"
+import {
+  integer,
+  millisOrZero,
+  nonEmpty,
+  onlyKeys,
+  positiveMillis,
+  refuse,
+  share,
+  toMillis
+} from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import { Current, type TimeLimit } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
@@ -467,6 +476,7 @@ export interface CircuitBreaker {
  * @since 0.1.0
  */
 export const make = (name: string, options?: Options): Effect.Effect<CircuitBreaker> => {
+  nonEmpty(module_, "name", name)
   const resolved = settings(options)
   return Effect.sync(() => makeUnsafe(name, resolved))
 }
@@ -560,7 +570,9 @@ class Breaker implements CircuitBreaker {
   }
 }
 
-const remaining = (until: number, now: number): Duration.Duration => Duration.millis(Math.max(0, until - now))
+// whole milliseconds, rounded up: who comes back then is not refused again
+const remaining = (until: number, now: number): Duration.Duration =>
+  Duration.millis(Math.ceil(Math.max(0, until - now)))
 
 /** One call's way through a breaker: in by `enter`, out by `leave`, which is a no-op for one that was refused. */
 class Call<A, E> {

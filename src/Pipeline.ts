@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { DeadlineExceeded } from "./Deadline.ts"
-import { onlyKeys, positiveMillis } from "./internal/options.ts"
+import { nonEmpty, onlyKeys, positiveMillis } from "./internal/options.ts"
 import type * as Outcome from "./Outcome.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Retry from "./Retry.ts"
@@ -134,11 +134,10 @@ const present = <A>(part: A | false | undefined): part is A => part !== undefine
  */
 export const settings = (name: string, options: Options): Settings => {
   onlyKeys("Pipeline", options, ["totalTimeout", "retry", "circuitBreaker", "attemptTimeout", "classify"])
-  if (typeof name !== "string" || name === "") throw new RangeError(`Pipeline: name must be a non-empty string`)
   const { attemptTimeout, circuitBreaker, classify, retry, totalTimeout } = options
   const infinite = { infinite: true } as const
   return {
-    name,
+    name: nonEmpty("Pipeline", "name", name),
     totalTimeout: present(totalTimeout)
       ? positiveMillis("Pipeline", "totalTimeout", totalTimeout, infinite)
       : undefined,
@@ -231,6 +230,8 @@ const compose = (
       const classify = forWork(name, options.classify ?? settings.classify)
       let effect: Effect.Effect<A, E | PipelineError, R> = test === undefined ? self : withFault(self, name, test)
       if (attempt !== undefined) effect = attempt(effect)
+      // what an attempt forks as children must not live on into the next one; a timeout gives it a fiber anyway
+      else if (retry !== undefined) effect = Effect.raceAllFirst([effect])
       if (circuitBreaker !== undefined) effect = circuitBreaker.protect(effect, { classify, attemptTimeout })
       effect = onError(effect, name, (error) => {
         if (error._tag === "CircuitOpen") {

@@ -404,7 +404,7 @@ export const run = <A, E, R>(
       if (attempt > settings.times) return exhausted
       const asked = isRefusal ? reason.retryAfter : Outcome.retryAfter(outcome)
       const retryAfter = asked === undefined ? undefined : Duration.toMillis(asked)
-      if (retryAfter !== undefined && retryAfter > settings.maxRetryAfter) return stop
+      if (retryAfter !== undefined && (retryAfter > settings.maxRetryAfter || retryAfter === Infinity)) return stop
       return Effect.map(baseDelay(reason), (base) => {
         if (base === undefined) return "exhausted"
         const delay = backoff.delay({

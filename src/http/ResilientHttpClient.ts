@@ -25,7 +25,7 @@ import type * as Outcome from "../Outcome.ts"
 import * as Pipeline from "../Pipeline.ts"
 import type * as Resilience from "../Resilience.ts"
 import * as HttpOutcome from "./HttpOutcome.ts"
-import { hold } from "./internal/heldBody.ts"
+import { holding } from "./internal/heldBody.ts"
 import { mayBeSentAgain } from "./internal/replaySafety.ts"
 
 /**
@@ -107,7 +107,7 @@ const protect = <PE>(pipeline: Pipeline.Pipeline<PE>, options: Options) => {
     exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | PE | HttpClientError.HttpClientError, R> =>
-    pipeline.protect(Effect.flatMap(exchange, hold), {
+    pipeline.protect(holding(exchange), {
       operation: operation(request),
       idempotent: mayBeSentAgain(request, options.idempotent?.(request)),
       classify

@@ -21,6 +21,10 @@ export const refuse = (module: string, option: string, mustBe: string, value: un
   throw new RangeError(`${module}: ${option} must be ${mustBe}, got ${show(value)}`)
 }
 
+/** Returns `value` if it is a string that is not empty. */
+export const nonEmpty = (module: string, option: string, value: string): string =>
+  typeof value === "string" && value !== "" ? value : refuse(module, option, "a non-empty string", value)
+
 /** Returns `value` if it is an integer of at least `min`. */
 export const integer = (module: string, option: string, value: number, min: number): number =>
   Number.isSafeInteger(value) && value >= min ? value : refuse(module, option, `an integer >= ${min}`, value)

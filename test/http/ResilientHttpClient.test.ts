@@ -86,6 +86,26 @@ for (const [name, clientLayer] of clients) {
         assert.isAtMost(yield* server.connections, 2)
       }).pipe(Effect.provide(live)), 60_000)
 
+    it.live("so do responses that the client itself has turned into errors", () =>
+      Effect.gen(function*() {
+        const server = yield* Server.make
+        const body = "x".repeat(20_000)
+        server.answer((_, response) => {
+          response.writeHead(500)
+          response.end(body)
+        })
+        const base = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)
+        const client = ResilientHttpClient.make(
+          base,
+          yield* Pipeline.make("upstream", { retry: { ...quick, times: 9 } })
+        )
+        for (let call = 0; call < 10; call++) {
+          assert.strictEqual((yield* Effect.flip(client.get(server.url))).reason._tag, "StatusCodeError")
+        }
+        assert.strictEqual(server.requests.length, 100)
+        assert.isAtMost(yield* server.connections, 2)
+      }).pipe(Effect.provide(live)))
+
     it.live("an error body without an end is cut, and its status still counts", () =>
       Effect.gen(function*() {
         const server = yield* Server.make

@@ -17,7 +17,7 @@ import * as Outcome from "../../Outcome.ts"
 import * as HttpOutcome from "../HttpOutcome.ts"
 import * as RetryAfter from "../RetryAfter.ts"
 import * as ServiceError from "../ServiceError.ts"
-import { hold } from "./heldBody.ts"
+import { holding } from "./heldBody.ts"
 
 /** One operation of one service. */
 export interface Operation {
@@ -52,19 +52,18 @@ export const currentOperation: Effect.Effect<Operation | undefined> = Effect.map
 export const noting = <E, R>(
   client: HttpClient.HttpClient.With<E, R>
 ): HttpClient.HttpClient.With<E | HttpClientError.HttpClientError, R> =>
-  HttpClient.transformResponse(
-    client,
-    (response) =>
-      Effect.flatMap(response, (response) =>
-        Effect.withFiber((fiber) => {
-          const exchange = fiber.getRef(CurrentExchange)
-          if (exchange !== undefined) {
-            exchange.status = response.status
-            exchange.retryAfter = RetryAfter.fromHeaders(response.headers, fiber.getRef(Clock.Clock))
-          }
-          return exchange?.of.streams === true && response.status < 400 ? Effect.succeed(response) : hold(response)
-        }))
-  )
+  HttpClient.transformResponse(client, (response) =>
+    Effect.withFiber((fiber) => {
+      const exchange = fiber.getRef(CurrentExchange)
+      const noted = Effect.map(response, (response) => {
+        if (exchange !== undefined) {
+          exchange.status = response.status
+          exchange.retryAfter = RetryAfter.fromHeaders(response.headers, fiber.getRef(Clock.Clock))
+        }
+        return response
+      })
+      return holding(noted, (response) => exchange?.of.streams === true && response.status < 400)
+    }))
 
 /** A decoding error of the response. One of the request stays as it is, and is told from it by that. */
 export const markResponseInvalid = <A, R>(decoding: Effect.Effect<A, unknown, R>): Effect.Effect<A, unknown, R> =>

@@ -4,7 +4,7 @@
  * connection of a response that nobody reads comes back.
  */
 import * as Effect from "effect/Effect"
-import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 
@@ -12,11 +12,24 @@ import * as Stream from "effect/Stream"
 const errorBody = { bytes: 1024 * 1024, duration: "2 seconds" } as const
 
 /**
- * The same response with its body in memory. The body of an error status is read
- * up to a bound, and what has come until then is kept: its status is known
- * already, and says more than the body.
+ * An exchange with the body of its response in memory. The body of an error status
+ * is read up to a bound, and what has come until then is kept: its status is
+ * known already, and says more than the body. So is the body of a response that
+ * the client itself has turned into an error. A response that is excepted is left
+ * unread.
  */
-export const hold = (
+export const holding = <E, R>(
+  exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
+  except?: (response: HttpClientResponse.HttpClientResponse) => boolean
+): Effect.Effect<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError, R> =>
+  exchange.pipe(
+    Effect.tapError((error) =>
+      HttpClientError.isHttpClientError(error) && error.response !== undefined ? readSome(error.response) : Effect.void
+    ),
+    Effect.flatMap((response) => except?.(response) === true ? Effect.succeed(response) : hold(response))
+  )
+
+const hold = (
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
   response.status < 400

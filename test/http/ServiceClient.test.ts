@@ -1,0 +1,297 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Schema } from "effect"
+import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { TestClock } from "effect/testing"
+import { ServiceClient } from "../../src/http/index.ts"
+import { Outcome, Resilience } from "../../src/index.ts"
+import { handlers as groups, plan, Planning, PlanningApi } from "./planning.ts"
+
+const handlers = Layer.mergeAll(...groups)
+
+/** A client that answers by a function and keeps what it was sent. */
+const answering = (answer: (url: string, count: number) => Response | "refuse") => {
+  const sent: Array<{ readonly url: string; readonly body: string; readonly headers: Record<string, string> }> = []
+  const client = HttpClient.make((request, url) =>
+    Effect.suspend(() => {
+      const body = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+      sent.push({ url: url.toString(), body, headers: { ...request.headers } })
+      const response = answer(url.pathname, sent.length)
+      return response === "refuse"
+        ? Effect.fail(
+          new HttpClientError.HttpClientError({
+            reason: new HttpClientError.TransportError({
+              request,
+              cause: Object.assign(new Error("connect"), { code: "ECONNREFUSED" })
+            })
+          })
+        )
+        : Effect.succeed(HttpClientResponse.fromWeb(request, response))
+    })
+  )
+  return { sent, layer: Layer.succeed(HttpClient.HttpClient, client) }
+}
+
+const json = (body: unknown, status = 200, headers: Record<string, string> = {}) =>
+  new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json", ...headers } })
+
+const getPlan = Effect.flatMap(Planning, (planning) => planning.plans.get({ params: { id: "1" } }))
+
+describe("ServiceClient", () => {
+  it.effect("calls handlers in memory through the codecs of the api", () =>
+    Effect.gen(function*() {
+      const planning = yield* Planning
+      assert.deepStrictEqual(yield* planning.plans.get({ params: { id: "1" } }), plan("1"))
+      assert.deepStrictEqual(
+        yield* planning.plans.create({ headers: {}, payload: { title: "a", hours: 3 } }),
+        plan("2")
+      )
+      assert.isUndefined(yield* planning.plans.remove({ params: { id: "1" } }))
+      assert.isUndefined(yield* planning.health())
+    }).pipe(Effect.provide(Planning.layerTest(handlers))))
+
+  it.effect("a declared error arrives as itself, and a 404 is the answer of a service that is well", () =>
+    Effect.gen(function*() {
+      const planning = yield* Planning
+      for (let call = 0; call < 6; call++) {
+        const exit = yield* Effect.exit(planning.plans.get({ params: { id: "9" } }))
+        assert.isTrue(Exit.isFailure(exit))
+        if (Exit.isFailure(exit)) {
+          assert.strictEqual(Outcome.fromCause(exit.cause)._tag, "Success")
+          assert.strictEqual((Cause.squash(exit.cause) as { _tag: string })._tag, "PlanNotFound")
+        }
+      }
+      const [breaker] = yield* Effect.flatMap(Resilience.Resilience, (_) => _.snapshots)
+      assert.strictEqual(breaker?.state, "Closed")
+      assert.strictEqual(breaker?.calls.success, 6)
+    }).pipe(Effect.provide(Planning.layerTest(handlers))))
+
+  it.effect("a declared 503 counts as a failure by its status, and is retried after what its headers ask for", () => {
+    const upstream = answering((_, count) =>
+      count === 1 ? json({ _tag: "Maintenance" }, 503, { "retry-after": "7" }) : json(plan("1"))
+    )
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(getPlan)
+      yield* TestClock.adjust("6999 millis")
+      assert.strictEqual(upstream.sent.length, 1)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(upstream.sent.length, 2)
+      assert.strictEqual((yield* Fiber.join(fiber)).id, "1")
+    }).pipe(Effect.provide(Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provide(Resilience.layer))))
+  })
+
+  it.effect("a response that does not match is ResponseInvalid with the path, nothing gets through, and it is not retried", () => {
+    const secret = "s3cr3t"
+    const upstream = answering(() =>
+      json({ id: "1", title: "a", steps: [{ name: "x", hours: 1 }, { name: secret, hours: secret }] })
+    )
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(getPlan)
+      assert.strictEqual(error._tag, "ResponseInvalid")
+      if (error._tag === "ResponseInvalid") {
+        assert.deepStrictEqual(error.mismatches.map((_) => _.path), [["steps", "1", "hours"]])
+        assert.strictEqual(error.status, 200)
+        assert.strictEqual(error.operation, "plans.get")
+        assert.notInclude(JSON.stringify(error) + error.message, secret)
+      }
+      assert.strictEqual(upstream.sent.length, 1)
+    }).pipe(Effect.provide(Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provide(Resilience.layerTest()))))
+  })
+
+  it.effect("malformed json, another content type and a missing body are ResponseInvalid", () => {
+    const bodies = [
+      new Response("{\"id\":", { headers: { "content-type": "application/json" } }),
+      new Response("<html>", { headers: { "content-type": "text/html" } }),
+      new Response("", { headers: { "content-type": "application/json" } }),
+      json(null)
+    ]
+    const upstream = answering((_, count) => bodies[count - 1] ?? json(plan("1")))
+    return Effect.gen(function*() {
+      for (const _ of bodies) assert.strictEqual((yield* Effect.flip(getPlan))._tag, "ResponseInvalid")
+      assert.strictEqual(upstream.sent.length, bodies.length)
+    }).pipe(Effect.provide(Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provide(Resilience.layerTest()))))
+  })
+
+  it.effect("a request that does not match is RequestInvalid with the path, and never leaves", () => {
+    const upstream = answering(() => json(plan("1")))
+    return Effect.gen(function*() {
+      const planning = yield* Planning
+      const error = yield* Effect.flip(planning.plans.create({ headers: {}, payload: { title: "", hours: 1 } }))
+      assert.strictEqual(error._tag, "RequestInvalid")
+      if (error._tag === "RequestInvalid") assert.deepStrictEqual(error.mismatches.map((_) => _.path), [["title"]])
+      // a path parameter that would climb the path
+      const climbing = yield* Effect.flip(planning.plans.get({ params: { id: ".." } }))
+      assert.strictEqual(climbing._tag, "RequestInvalid")
+      assert.strictEqual(upstream.sent.length, 0)
+      const [breaker] = yield* Effect.flatMap(Resilience.Resilience, (_) => _.snapshots)
+      assert.strictEqual(breaker?.calls.failure, 0)
+    }).pipe(
+      Effect.provide(Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provideMerge(Resilience.layerTest())))
+    )
+  })
+
+  it.effect("an undeclared status is UnexpectedStatus, no answer is ServiceUnavailable with the network's word", () => {
+    const upstream = answering((_, count) => count === 1 ? json({}, 418) : "refuse")
+    return Effect.gen(function*() {
+      const unexpected = yield* Effect.flip(getPlan)
+      assert.strictEqual(unexpected.message, "Planning plans.get: the service answered 418")
+      assert.strictEqual(Outcome.fromError(unexpected)._tag, "Success")
+      const unavailable = yield* Effect.flip(getPlan)
+      assert.strictEqual(unavailable.message, "Planning plans.get: no answer: ECONNREFUSED")
+      assert.strictEqual(upstream.sent.length, 1 + 4)
+    }).pipe(Effect.provide(Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provide(Resilience.layerTest()))))
+  })
+
+  it.effect("conformance 24: a POST is sent once, unless it has a key, or leave by call or annotation", () => {
+    const upstream = answering(() => json({}, 503))
+    const sent = (call: (client: typeof Planning["Service"]) => Effect.Effect<unknown, unknown>) =>
+      Effect.gen(function*() {
+        const before = upstream.sent.length
+        yield* Effect.exit(Effect.flatMap(Planning, call))
+        return upstream.sent.length - before
+      }).pipe(
+        // a breaker of its own for each call
+        Effect.provide(
+          Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provide(Layer.fresh(Resilience.layerTest())))
+        )
+      )
+    const payload = { title: "a", hours: 1 }
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* sent(({ plans }) => plans.create({ headers: {}, payload })), 1)
+      assert.strictEqual(yield* sent(({ plans }) => plans.create({ headers: {}, payload }, { idempotent: true })), 4)
+      assert.strictEqual(yield* sent(({ plans }) => plans.create({ headers: { "idempotency-key": "k" }, payload })), 4)
+      assert.deepStrictEqual(upstream.sent.slice(-4).map((_) => _.headers["idempotency-key"]), ["k", "k", "k", "k"])
+      assert.strictEqual(yield* sent(({ plans }) => plans.search({ payload: { text: "a" } })), 4)
+      assert.strictEqual(yield* sent(({ plans }) => plans.get({ params: { id: "1" } })), 4)
+      assert.strictEqual(yield* sent(({ plans }) => plans.get({ params: { id: "1" } }, { idempotent: false })), 1)
+    })
+  })
+
+  it.effect("an operation's annotation changes its retries; one that changes the breaker has its own", () => {
+    const upstream = answering(() => json({}, 503))
+    return Effect.gen(function*() {
+      const { plans } = yield* Planning
+      yield* Effect.exit(plans.remove({ params: { id: "1" } }))
+      assert.strictEqual(upstream.sent.length, 2)
+      yield* Effect.exit(plans.search({ payload: { text: "a" } }))
+      assert.strictEqual(upstream.sent.length, 6)
+      const snapshots = yield* Effect.flatMap(Resilience.Resilience, (_) => _.snapshots)
+      assert.deepStrictEqual(snapshots.map((_) => [_.name, _.calls.failure]), [
+        ["Planning", 2],
+        ["Planning/plans.search", 4]
+      ])
+    }).pipe(
+      Effect.provide(Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provideMerge(Resilience.layerTest())))
+    )
+  })
+
+  it.effect("a layer provided anew for every request still meets one breaker, and two services never do", () => {
+    const upstream = answering(() => "refuse")
+    class Other extends ServiceClient.Service<Other>()("Other", {
+      api: PlanningApi,
+      baseUrl: "http://other.invalid",
+      pipeline: { retry: { times: 0 }, circuitBreaker: {} }
+    }) {}
+    const once = Effect.suspend(() => Effect.flip(getPlan).pipe(Effect.provide(Layer.fresh(Planning.layer))))
+    return Effect.gen(function*() {
+      assert.strictEqual((yield* once)._tag, "ServiceUnavailable")
+      assert.strictEqual((yield* once)._tag, "CircuitOpen")
+      assert.strictEqual(upstream.sent.length, 5)
+      assert.strictEqual((yield* once)._tag, "CircuitOpen")
+      const other = yield* Effect.flatMap(Other, (other) => other.plans.get({ params: { id: "1" } })).pipe(
+        Effect.provide(Other.layer),
+        Effect.flip
+      )
+      assert.strictEqual(other._tag, "ServiceUnavailable")
+      assert.strictEqual(upstream.sent.length, 6)
+    }).pipe(Effect.provide(Layer.merge(upstream.layer, Resilience.layerTest())))
+  })
+
+  it.effect("layerTest meets scripted faults by operation, and a breaker in a given state", () =>
+    Effect.gen(function*() {
+      const failing = (fault: "refuse" | "reset" | "malformed") =>
+        getPlan.pipe(
+          Effect.provide(
+            Planning.layerTest(handlers, {
+              faults: { "plans.get": Array.from({ length: 5 }, () => ({ kind: fault })) }
+            })
+          ),
+          Effect.flip,
+          Effect.map((error) => error._tag)
+        )
+      assert.strictEqual(yield* failing("refuse"), "ServiceUnavailable")
+      assert.strictEqual(yield* failing("reset"), "ServiceUnavailable")
+      assert.strictEqual(yield* failing("malformed"), "ResponseInvalid")
+      const open = Planning.layerTest(handlers, { circuitBreakers: { Planning: "Open" } })
+      assert.strictEqual((yield* getPlan.pipe(Effect.provide(open), Effect.flip))._tag, "CircuitOpen")
+      const hanging = Planning.layerTest(handlers, { faults: { "plans.get": [{ kind: "hang" }] } })
+      const fiber = yield* Effect.forkChild(getPlan.pipe(Effect.provide(hanging)))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).id, "1")
+    }))
+
+  it.effect("the base url may come from configuration, whose errors are the layer's", () => {
+    const upstream = answering(() => json(plan("1")))
+    class Configured extends ServiceClient.Service<Configured>()("Configured", {
+      api: PlanningApi,
+      baseUrl: Config.URL("PLANNING_URL"),
+      pipeline: { retry: {}, circuitBreaker: {} }
+    }) {}
+    const call = Effect.flatMap(Configured, (configured) => configured.plans.get({ params: { id: "1" } })).pipe(
+      Effect.provide(Configured.layer.pipe(Layer.provide([upstream.layer, Resilience.layer])))
+    )
+    const withUrl = (url: string) =>
+      Effect.provideService(call, ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown({ PLANNING_URL: url }))
+    return Effect.gen(function*() {
+      assert.strictEqual((yield* withUrl("http://planning.test/v1")).id, "1")
+      assert.strictEqual(upstream.sent[0]?.url, "http://planning.test/v1/plans/1")
+      const error = yield* Effect.flip(withUrl("nowhere"))
+      assert.strictEqual(error._tag, "ConfigError")
+    })
+  })
+
+  it("refuses impossible options when the class is made", () => {
+    const declare = (options: { readonly baseUrl?: string; readonly pipeline?: object; readonly overrides?: object }) =>
+      ServiceClient.Service<unknown>()("Bad", {
+        api: HttpApi.make("bad").add(
+          HttpApiGroup.make("group").add(
+            HttpApiEndpoint.get("get", "/").annotate(ServiceClient.OperationPipeline, options.overrides ?? {})
+          )
+        ),
+        baseUrl: options.baseUrl ?? "http://bad.invalid",
+        pipeline: options.pipeline ?? {}
+      })
+    assert.throws(() => declare({ baseUrl: "nowhere" }), RangeError, /ServiceClient "Bad": baseUrl .* got "nowhere"/)
+    assert.throws(() => declare({ baseUrl: "ftp://host" }), RangeError, /baseUrl/)
+    assert.throws(() => declare({ pipeline: { totalTimeout: "-1 seconds" } }), RangeError, /Pipeline: totalTimeout/)
+    assert.throws(
+      () => declare({ overrides: { circuitBreaker: {} } }),
+      RangeError,
+      /"group.get".*cannot add circuitBreaker/
+    )
+    assert.throws(() => declare({ overrides: { retries: 3 } }), RangeError, /unknown option "retries"/)
+    assert.throws(
+      () => declare({ pipeline: { retry: {} }, overrides: { retry: { onExhausted: "wrap" } } }),
+      RangeError,
+      /cannot add onExhausted/
+    )
+    assert.throws(
+      () => declare({ pipeline: { retry: {} }, overrides: { retry: { times: -1 } } }),
+      RangeError,
+      /Retry: times/
+    )
+  })
+
+  it.effect("errors can be encoded, and decoded again", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(getPlan)
+      if (error._tag !== "UnexpectedStatus") return assert.fail(error._tag)
+      const codec = Schema.toCodecJson(error.constructor as unknown as Schema.Codec<typeof error>)
+      const encoded = yield* Schema.encodeEffect(codec)(error)
+      assert.deepStrictEqual(yield* Schema.decodeUnknownEffect(codec)(encoded), error)
+    }).pipe(
+      Effect.provide(Planning.layerTest(handlers, {
+        faults: { "plans.get": [{ kind: "status", status: 599, retryAfter: "3600" }] }
+      }))
+    ))
+})
