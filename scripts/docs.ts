@@ -171,7 +171,12 @@ for (const example of examples) {
 }
 
 // An example may leave a value unused that it only shows how to make.
-const config = { extends: "../tsconfig.json", compilerOptions: { noUnusedLocals: false }, files: [...modules.keys()] }
+const config = {
+  extends: "../tsconfig.json",
+  compilerOptions: { noUnusedLocals: false },
+  include: [],
+  files: [...modules.keys()]
+}
 writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config))
 
 /** A line of a generated module as the line of its source: the header takes the first line of the module. */

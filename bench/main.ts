@@ -1,0 +1,69 @@
+/** `npm run bench`: the cost of a call under our policies, beside Effect's own, cockatiel and opossum. */
+import { parseArgs } from "node:util"
+import { judge } from "./budget.ts"
+import { breaker } from "./groups/breaker.ts"
+import { refusal } from "./groups/refusal.ts"
+import { stack, stackSuspending } from "./groups/stack.ts"
+import { measureAll, quick, thorough } from "./measure.ts"
+import * as report from "./report.ts"
+
+const groups = [breaker, stack, stackSuspending, refusal]
+
+const help = `npm run bench -- [options]
+
+  --group NAME  only this group; may be repeated
+${groups.map(({ name, title }) => `                  ${name}: ${title}`).join("\n")}
+  --quick       sample less: ends within a minute
+  --check       compare ratios with bench/budget.json; exit code 1 if one is lost
+  --json        print JSON
+  --help        print this`
+
+class Misuse extends Error {}
+
+const readOptions = () => {
+  try {
+    return parseArgs({
+      options: {
+        group: { type: "string", multiple: true, default: [] },
+        quick: { type: "boolean", default: false },
+        check: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", default: false }
+      }
+    }).values
+  } catch (error) {
+    throw new Misuse(error instanceof Error ? error.message : String(error))
+  }
+}
+
+const main = async (): Promise<number> => {
+  const options = readOptions()
+  if (options.help) {
+    console.log(help)
+    return 0
+  }
+  const unknown = options.group.find((name) => !groups.some((group) => group.name === name))
+  if (unknown !== undefined) {
+    throw new Misuse(`no group ${JSON.stringify(unknown)}; there are ${groups.map(({ name }) => name).join(", ")}`)
+  }
+  // mitata allocates a gigabyte instead
+  if (globalThis.gc === undefined) throw new Misuse("needs node --expose-gc; run it as npm run bench")
+
+  const chosen = options.group.length === 0 ? groups : groups.filter(({ name }) => options.group.includes(name))
+  const measured = await measureAll(chosen, options.quick ? quick : thorough, (line) => console.error(`${line} ...`))
+  const verdicts = options.check ? judge(measured) : undefined
+  console.log(options.json ? report.json(measured, verdicts) : `\n${report.text(measured, verdicts)}`)
+  return verdicts?.some(({ kept }) => !kept) ? 1 : 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  // a check that failed may have left work behind that would keep the process alive
+  if (!(error instanceof Misuse)) {
+    console.error(error)
+    process.exit(1)
+  }
+  console.error(`bench: ${error.message}\n\n${help}`)
+  process.exitCode = 2
+}

@@ -1,0 +1,80 @@
+/** What is printed: a table per group, or JSON. */
+import { cpus } from "node:os"
+import type { Verdict } from "./budget.ts"
+import { callsPerSample, type Measured, ratio, type Row } from "./measure.ts"
+
+const machine = () => {
+  const cores = cpus()
+  return { node: process.version, cpu: cores[0]?.model.trim() ?? "unknown", cores: cores.length, arch: process.arch }
+}
+
+const nanos = (value: number): string => Math.round(value).toLocaleString("en-US")
+
+const comparison = (row: Row, ours: Row | undefined): string => {
+  if (ours === undefined || row.role === "bare") return ""
+  if (row === ours) return "1"
+  const times = ratio(row, ours)
+  return times >= 1 ? `${times.toFixed(2)}x slower` : `${(1 / times).toFixed(2)}x faster`
+}
+
+const oursOf = ({ rows }: Measured): Row | undefined => rows.find(({ role }) => role === "ours")
+
+const header = ["ns per call", "median", "p25 - p75", "over bare", "than ours"]
+
+const table = (measured: Measured): string => {
+  const ours = oursOf(measured)
+  const lines = [
+    header,
+    ...measured.rows.map((row) => [
+      row.name,
+      nanos(row.median),
+      `${nanos(row.p25)} - ${nanos(row.p75)}`,
+      row.overhead === undefined ? "" : nanos(row.overhead),
+      comparison(row, ours)
+    ])
+  ]
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  const aligned = lines.map((line) =>
+    line.map((cell, column) => column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)).join(
+      "  "
+    )
+      .trimEnd()
+  )
+  return [`${measured.group}: ${measured.title}`, "", ...aligned].join("\n")
+}
+
+const preface = (): string => {
+  const { arch, cores, cpu, node } = machine()
+  return `Node ${node}, ${cpu}, ${cores} cores, ${arch}
+
+One process, one call after the other. A sample is ${nanos(callsPerSample)} calls, divided: effects in a loop within one
+fiber, so Effect.runPromise is paid once per sample; async functions awaited in a loop within one async
+function. "over bare" is over the bare work of the same kind. Ratios are medians of rounds in which all
+rows take turns.`
+}
+
+const verdictLine = ({ atMost, kept, name, ratio }: Verdict): string =>
+  `${kept ? "kept" : "LOST"}  ${ratio.toFixed(3)} (at most ${atMost})  ${name}`
+
+export const text = (measured: ReadonlyArray<Measured>, verdicts: ReadonlyArray<Verdict> | undefined): string =>
+  [
+    preface(),
+    ...measured.map(table),
+    ...(verdicts === undefined
+      ? []
+      : [["budget: ratios of ours to a peer", "", ...verdicts.map(verdictLine)].join("\n")])
+  ].join("\n\n")
+
+export const json = (measured: ReadonlyArray<Measured>, verdicts: ReadonlyArray<Verdict> | undefined): string => {
+  const groups = measured.map((one) => {
+    const ours = oursOf(one)
+    return {
+      ...one,
+      rows: one.rows.map((row) => ({
+        ...row,
+        toOurs: ours === undefined || row.role === "bare" ? undefined : ratio(row, ours)
+      }))
+    }
+  })
+  return JSON.stringify({ machine: machine(), unit: "ns per call", groups, budget: verdicts }, undefined, 2)
+}
