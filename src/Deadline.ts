@@ -30,9 +30,12 @@ import type { Policy } from "./Policy.ts"
  * import { Duration, Effect, Option } from "effect"
  * import { Deadline } from "effect-resilience"
  *
- * const program = Effect.map(Deadline.remaining, (left) => Option.exists(left, Duration.isLessThan("1 second")))
+ * const program = Deadline.remaining.pipe(
+ *   Effect.map(Option.exists((left) => Duration.toMillis(left) <= 500)),
+ *   Deadline.within("500 millis")
+ * )
  *
- * console.log(await Effect.runPromise(program.pipe(Deadline.within("500 millis")))) // => true
+ * console.log(await Effect.runPromise(program)) // => true
  * ```
  *
  * @category combinators

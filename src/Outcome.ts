@@ -270,6 +270,31 @@ export const fromExit = (exit: Exit.Exit<unknown, unknown>): Outcome =>
   exit._tag === "Success" ? success : fromCause(exit.cause)
 
 /**
+ * Asks one classifier, and then another where the first leaves it, throws, or
+ * answers with something that is no outcome.
+ *
+ * @category classifying
+ * @since 0.1.0
+ */
+export const orElse = <A, E>(
+  first: Classifier<A, E> | undefined,
+  second: Classifier<A, E> | undefined
+): Classifier<A, E> | undefined =>
+  first === undefined || second === undefined
+    ? first ?? second
+    : (exit, clock) => ask(first, exit, clock) ?? ask(second, exit, clock)
+
+// a classifier must never change a call's result
+const ask = <A, E>(classifier: Classifier<A, E>, exit: Exit.Exit<A, E>, clock: Clock.Clock): Outcome | undefined => {
+  try {
+    const outcome = classifier(exit, clock)
+    return isOutcome(outcome) ? outcome : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
  * The outcome of an exit by a classifier, or by default where the classifier
  * leaves it, throws, or answers with something that is no outcome.
  *
@@ -280,13 +305,4 @@ export const classify = <A, E>(
   exit: Exit.Exit<A, E>,
   classifier: Classifier<A, E> | undefined,
   clock: Clock.Clock
-): Outcome => {
-  if (classifier === undefined) return fromExit(exit)
-  try {
-    const outcome = classifier(exit, clock)
-    if (isOutcome(outcome)) return outcome
-  } catch {
-    // a classifier must never change a call's result
-  }
-  return fromExit(exit)
-}
+): Outcome => (classifier === undefined ? undefined : ask(classifier, exit, clock)) ?? fromExit(exit)

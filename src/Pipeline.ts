@@ -18,7 +18,7 @@ import * as Result from "effect/Result"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { DeadlineExceeded } from "./Deadline.ts"
 import { nonEmpty, onlyKeys, positiveMillis } from "./internal/options.ts"
-import type * as Outcome from "./Outcome.ts"
+import * as Outcome from "./Outcome.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Retry from "./Retry.ts"
 import * as Timeout from "./Timeout.ts"
@@ -94,6 +94,7 @@ export interface CallOptions<in A, in E> extends Retry.CallOptions<A, E> {
  */
 export interface Pipeline<out PE> {
   readonly name: string
+  readonly settings: Settings
   /** Its breaker, where it has one. */
   readonly circuitBreaker: CircuitBreaker.CircuitBreaker | undefined
   /**
@@ -227,7 +228,7 @@ const compose = (
     if (test?.passThrough === true) return self
     const call = { pipeline: name, operation: options.operation ?? "" }
     return Effect.withFiber((fiber) => {
-      const classify = forWork(name, options.classify ?? settings.classify)
+      const classify = forWork(name, Outcome.orElse(options.classify, settings.classify))
       let effect: Effect.Effect<A, E | PipelineError, R> = test === undefined ? self : withFault(self, name, test)
       if (attempt !== undefined) effect = attempt(effect)
       // what an attempt forks as children must not live on into the next one; a timeout gives it a fiber anyway
@@ -260,7 +261,7 @@ const compose = (
     })
   }
 
-  return { name, circuitBreaker, protect }
+  return { name, settings, circuitBreaker, protect }
 }
 
 /** The error that this pipeline itself has added to a cause. */

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { monotonicMillis } from "./internal/time.ts"
@@ -104,7 +104,7 @@ export class Resilience extends Context.Service<Resilience, {
  */
 export const layer: Layer.Layer<Resilience> = /*#__PURE__*/ Layer.effect(
   Resilience,
-  /*#__PURE__*/ Effect.suspend(() => make(undefined))
+  /*#__PURE__*/ Effect.sync(() => make(undefined))
 )
 
 /**
@@ -129,7 +129,7 @@ export const layer: Layer.Layer<Resilience> = /*#__PURE__*/ Layer.effect(
  * @since 0.1.0
  */
 export const layerTest = (options: TestOptions = {}): Layer.Layer<Resilience> =>
-  Layer.effect(Resilience, Effect.suspend(() => make(testMode(options))))
+  Layer.effect(Resilience, Effect.sync(() => make(testMode(options))))
 
 const testMode = (options: TestOptions): TestMode => {
   const faults = new Map(Object.entries(options.faults ?? {}).map(([name, script]) => [name, [...script]]))
@@ -144,13 +144,15 @@ const testMode = (options: TestOptions): TestMode => {
 /** Events that a slow listener may be behind before it loses the oldest. */
 const eventCapacity = 4096
 
-const make = Effect.fnUntraced(function*(test: TestMode | undefined) {
+const make = (test: TestMode | undefined): Resilience["Service"] => {
   const breakers = new Map<string, CircuitBreaker.CircuitBreaker>()
-  const pubsub = yield* PubSub.sliding<ResilienceEvent>(eventCapacity)
-  let listeners = 0
+  // a queue each, so that a slow listener loses events of its own alone
+  const listeners = new Set<Queue.Queue<ResilienceEvent>>()
 
   const publish: Resilience["Service"]["publish"] = (event, fiber) => {
-    if (listeners > 0) PubSub.publishUnsafe(pubsub, event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()))
+    if (listeners.size === 0) return
+    const made = event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
+    for (const queue of listeners) Queue.offerUnsafe(queue, made)
   }
 
   const onTransition =
@@ -199,20 +201,15 @@ const make = Effect.fnUntraced(function*(test: TestMode | undefined) {
     circuitBreakers: Effect.sync(() => new Map(breakers)),
     snapshots: Effect.suspend(() => Effect.forEach(breakers.values(), (breaker) => breaker.snapshot)),
     events: Stream.unwrap(
-      Effect.as(
+      Effect.map(
         Effect.acquireRelease(
-          Effect.sync(() => {
-            listeners++
-          }),
-          () =>
-            Effect.sync(() => {
-              listeners--
-            })
+          Effect.tap(Queue.sliding<ResilienceEvent>(eventCapacity), (queue) => Effect.sync(() => listeners.add(queue))),
+          (queue) => Effect.andThen(Effect.sync(() => listeners.delete(queue)), Queue.shutdown(queue))
         ),
-        Stream.fromPubSub(pubsub)
+        Stream.fromQueue
       )
     ),
     publish,
     test
   })
-})
+}

@@ -21,7 +21,7 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
-import type * as Outcome from "../Outcome.ts"
+import * as Outcome from "../Outcome.ts"
 import * as Pipeline from "../Pipeline.ts"
 import type * as Resilience from "../Resilience.ts"
 import * as HttpOutcome from "./HttpOutcome.ts"
@@ -39,8 +39,8 @@ export interface Options {
   readonly operation?: ((request: HttpClientRequest.HttpClientRequest) => string) | undefined
   /** Gives or takes leave to send a request again; `undefined` leaves it to its method and key. */
   readonly idempotent?: ((request: HttpClientRequest.HttpClientRequest) => boolean | undefined) | undefined
-  /** What exits mean. It goes before the pipeline's own. Default: `HttpOutcome.classify`. */
-  readonly classify?: Outcome.Classifier | undefined
+  /** What exits mean. It goes before the pipeline's own, and that before `HttpOutcome.classify`. */
+  readonly classify?: Outcome.Classifier<HttpClientResponse.HttpClientResponse> | undefined
 }
 
 // credentials and query may hold secrets
@@ -101,7 +101,10 @@ export const make: {
 
 /** One exchange under the pipeline. */
 const protect = <PE>(pipeline: Pipeline.Pipeline<PE>, options: Options) => {
-  const classify = options.classify ?? HttpOutcome.classify
+  const classify = Outcome.orElse(
+    options.classify,
+    Outcome.orElse<HttpClientResponse.HttpClientResponse, unknown>(pipeline.settings.classify, HttpOutcome.classify)
+  )
   const operation = options.operation ?? defaultOperation
   return <E, R>(
     exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,

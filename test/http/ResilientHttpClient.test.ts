@@ -11,7 +11,7 @@ import {
 } from "effect/http"
 import type { ServerResponse } from "node:http"
 import { ResilientHttpClient } from "../../src/http/index.ts"
-import { Pipeline, Resilience } from "../../src/index.ts"
+import { Outcome, Pipeline, Resilience } from "../../src/index.ts"
 import * as Server from "./server.ts"
 
 const clients = [
@@ -230,6 +230,25 @@ describe("ResilientHttpClient", () => {
       assert.strictEqual((yield* protectedClient.get("http://localhost/a")).status, 404)
       assert.strictEqual((yield* protectedClient.get("http://localhost/a")).status, 404)
       assert.strictEqual(sent.length, 2)
+    }).pipe(Effect.provide(Resilience.layerTest())))
+
+  it.effect("a classifier overrides statuses, and what it leaves or throws at goes by status", () =>
+    Effect.gen(function*() {
+      const { client, sent } = answering(503, 404, 200)
+      const isMissing: Outcome.Classifier<HttpClientResponse.HttpClientResponse> = (exit) =>
+        exit._tag === "Success" && exit.value.status === 404 ? Outcome.failure() : undefined
+      const pipeline = yield* Pipeline.make("upstream", { retry: quick })
+      const classifying = ResilientHttpClient.make(client, pipeline, { classify: isMissing })
+      assert.strictEqual((yield* classifying.get("http://localhost/a")).status, 200)
+      assert.strictEqual(sent.length, 3)
+      const other = answering(503, 404)
+      const throwing = ResilientHttpClient.make(other.client, pipeline, {
+        classify: () => {
+          throw new Error("bug")
+        }
+      })
+      assert.strictEqual((yield* throwing.get("http://localhost/a")).status, 404)
+      assert.strictEqual(other.sent.length, 2)
     }).pipe(Effect.provide(Resilience.layerTest())))
 
   it.effect("501 is a failure that is not retried, 429 is retried and opens no breaker", () =>

@@ -49,11 +49,12 @@ export const json = (response: ServerResponse, status: number, body: unknown, he
   response.end(JSON.stringify(body))
 }
 
-/** Waits until `effect` answers `true`, and dies after five seconds. */
+/** Waits until `effect` answers `true`, and dies after fifteen seconds. */
 export const eventually = (effect: Effect.Effect<boolean>): Effect.Effect<void> =>
   effect.pipe(
     Effect.repeat({ until: (done) => done, schedule: Schedule.spaced("10 millis") }),
-    Effect.timeout("5 seconds"),
+    // a pool keeps a connection that was never used for some seconds
+    Effect.timeout("15 seconds"),
     Effect.orDie,
     Effect.asVoid
   )

@@ -128,7 +128,7 @@ const fail = <E>(
   }
   if (HttpClientError.isHttpClientError(error)) {
     const outcome = HttpOutcome.fromClientError(error, clock)
-    return Outcome.annotate(Effect.fail(fromClientError(error, exchange)), () => outcome)
+    return Outcome.annotate(Effect.fail(fromClientError(error, exchange.of, clock)), () => outcome)
   }
   const declared = Effect.failCause(cause as Cause.Cause<Declared>)
   const { status } = exchange
@@ -137,8 +137,11 @@ const fail = <E>(
     : Outcome.annotate(declared, () => HttpOutcome.fromStatus(status, exchange.retryAfter))
 }
 
-const fromClientError = (error: HttpClientError.HttpClientError, exchange: Exchange): ServiceError.ServiceError => {
-  const { operation, service } = exchange.of
+const fromClientError = (
+  error: HttpClientError.HttpClientError,
+  { operation, service }: Operation,
+  clock: Clock.Clock
+): ServiceError.ServiceError => {
   const reason = error.reason
   switch (reason._tag) {
     case "EncodeError":
@@ -155,8 +158,13 @@ const fromClientError = (error: HttpClientError.HttpClientError, exchange: Excha
     case "EmptyBodyError": {
       const { status } = reason.response
       if (reason._tag === "StatusCodeError" || status >= 400) {
-        const retryAfter = exchange.retryAfter === undefined ? {} : { retryAfter: exchange.retryAfter }
-        return new ServiceError.UnexpectedStatus({ service, operation, status, ...retryAfter })
+        const retryAfter = RetryAfter.fromHeaders(reason.response.headers, clock)
+        return new ServiceError.UnexpectedStatus({
+          service,
+          operation,
+          status,
+          ...(retryAfter === undefined ? {} : { retryAfter })
+        })
       }
       if (HttpOutcome.isBrokenOff(reason)) {
         return new ServiceError.ServiceUnavailable({ service, operation, reason: networkReason(reason) })
@@ -173,9 +181,11 @@ const fromClientError = (error: HttpClientError.HttpClientError, exchange: Excha
 
 /** The code of a network error, or its message: `ECONNREFUSED` says more than "fetch failed". */
 const networkReason = (reason: { readonly cause?: unknown; readonly description?: string | undefined }): string => {
+  // fetch wraps the error that has the code, once or twice
   let cause: unknown = reason.cause
-  // fetch wraps the error that has the code
-  while (hasProperty(cause, "cause") && !hasProperty(cause, "code")) cause = cause.cause
+  for (let depth = 0; depth < 3 && hasProperty(cause, "cause") && !hasProperty(cause, "code"); depth++) {
+    cause = cause.cause
+  }
   if (hasProperty(cause, "code") && typeof cause.code === "string") return cause.code
   return cause instanceof Error ? cause.message : reason.description ?? "no connection"
 }
