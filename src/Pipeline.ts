@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { DeadlineExceeded } from "./Deadline.ts"
-import { nonEmpty, onlyKeys, positiveMillis } from "./internal/options.ts"
+import { nonEmpty, onlyKeys, type OnlyKnown, positiveMillis } from "./internal/options.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Retry from "./Retry.ts"
@@ -108,7 +108,7 @@ export interface Pipeline<out PE> {
 }
 
 /** Refuses, at compile time, keys that the options do not have. */
-export type OnlyKnownKeys<O> = { readonly [K in Exclude<keyof O, keyof Options>]: never }
+export type OnlyKnownKeys<O> = OnlyKnown<O, Options>
 
 /**
  * Options that have been checked, under a name.

@@ -37,12 +37,31 @@ export interface Policy<out PE> {
  * @category combining
  * @since 0.1.0
  */
-export const compose = <const PEs extends ReadonlyArray<unknown>>(
-  ...policies: { readonly [K in keyof PEs]: Policy<PEs[K]> }
-): Policy<PEs[number]> =>
-<A, E, R>(self: Effect.Effect<A, E, R>) =>
-  // each step adds one member of the union, which the fold cannot say step by step
-  (policies as ReadonlyArray<Policy<PEs[number]>>).reduceRight<Effect.Effect<A, E | PEs[number], R>>(
-    (effect, policy) => policy(effect),
-    self
-  )
+export const compose: {
+  (): Policy<never>
+  <A>(a: Adds<A>): Policy<A>
+  <A, B>(a: Adds<A>, b: Adds<B>): Policy<A | B>
+  <A, B, C>(a: Adds<A>, b: Adds<B>, c: Adds<C>): Policy<A | B | C>
+  <A, B, C, D>(a: Adds<A>, b: Adds<B>, c: Adds<C>, d: Adds<D>): Policy<A | B | C | D>
+  <A, B, C, D, E>(a: Adds<A>, b: Adds<B>, c: Adds<C>, d: Adds<D>, e: Adds<E>): Policy<A | B | C | D | E>
+  <A, B, C, D, E, F>(
+    a: Adds<A>,
+    b: Adds<B>,
+    c: Adds<C>,
+    d: Adds<D>,
+    e: Adds<E>,
+    f: Adds<F>
+  ): Policy<A | B | C | D | E | F>
+  <PE>(...policies: ReadonlyArray<Policy<PE>>): Policy<PE>
+} = (
+  <PE>(...policies: ReadonlyArray<Policy<PE>>): Policy<PE> => <A, E, R>(self: Effect.Effect<A, E, R>) =>
+    policies.reduceRight<Effect.Effect<A, E | PE, R>>((effect, policy) => policy(effect), self)
+  // what `Adds` lets in are policies, although it looks at them with one effect alone
+) as never
+
+/**
+ * What a policy adds to an effect that has no errors. The compiler reads the
+ * errors of any generic function off this, which it cannot off `Policy<PE>`:
+ * there it would find `unknown` in a breaker's or a pipeline's `protect`.
+ */
+type Adds<PE> = (self: Effect.Effect<never>) => Effect.Effect<never, PE>

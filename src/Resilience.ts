@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
+import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { monotonicMillis } from "./internal/time.ts"
@@ -104,7 +104,7 @@ export class Resilience extends Context.Service<Resilience, {
  */
 export const layer: Layer.Layer<Resilience> = /*#__PURE__*/ Layer.effect(
   Resilience,
-  /*#__PURE__*/ Effect.sync(() => make(undefined))
+  /*#__PURE__*/ Effect.suspend(() => make(undefined))
 )
 
 /**
@@ -129,7 +129,7 @@ export const layer: Layer.Layer<Resilience> = /*#__PURE__*/ Layer.effect(
  * @since 0.1.0
  */
 export const layerTest = (options: TestOptions = {}): Layer.Layer<Resilience> =>
-  Layer.effect(Resilience, Effect.sync(() => make(testMode(options))))
+  Layer.effect(Resilience, Effect.suspend(() => make(testMode(options))))
 
 const testMode = (options: TestOptions): TestMode => {
   const faults = new Map(Object.entries(options.faults ?? {}).map(([name, script]) => [name, [...script]]))
@@ -144,15 +144,16 @@ const testMode = (options: TestOptions): TestMode => {
 /** Events that a slow listener may be behind before it loses the oldest. */
 const eventCapacity = 4096
 
-const make = (test: TestMode | undefined): Resilience["Service"] => {
+const make = Effect.fnUntraced(function*(test: TestMode | undefined) {
   const breakers = new Map<string, CircuitBreaker.CircuitBreaker>()
-  // a queue each, so that a slow listener loses events of its own alone
-  const listeners = new Set<Queue.Queue<ResilienceEvent>>()
+  const pubsub = yield* PubSub.sliding<ResilienceEvent>(eventCapacity)
+  let listeners = 0
 
   const publish: Resilience["Service"]["publish"] = (event, fiber) => {
-    if (listeners.size === 0) return
+    if (listeners === 0) return
     const made = event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
-    for (const queue of listeners) Queue.offerUnsafe(queue, made)
+    // for a full one only the effect makes room, and without it all listeners would lose what is new
+    if (!PubSub.publishUnsafe(pubsub, made)) Effect.runSyncWith(fiber.context)(PubSub.publish(pubsub, made))
   }
 
   const onTransition =
@@ -201,15 +202,20 @@ const make = (test: TestMode | undefined): Resilience["Service"] => {
     circuitBreakers: Effect.sync(() => new Map(breakers)),
     snapshots: Effect.suspend(() => Effect.forEach(breakers.values(), (breaker) => breaker.snapshot)),
     events: Stream.unwrap(
-      Effect.map(
+      Effect.as(
         Effect.acquireRelease(
-          Effect.tap(Queue.sliding<ResilienceEvent>(eventCapacity), (queue) => Effect.sync(() => listeners.add(queue))),
-          (queue) => Effect.andThen(Effect.sync(() => listeners.delete(queue)), Queue.shutdown(queue))
+          Effect.sync(() => {
+            listeners++
+          }),
+          () =>
+            Effect.sync(() => {
+              listeners--
+            })
         ),
-        Stream.fromQueue
+        Stream.fromPubSub(pubsub)
       )
     ),
     publish,
     test
   })
-}
+})

@@ -23,7 +23,15 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { CircuitOpen } from "./CircuitBreaker.ts"
 import * as backoff from "./internal/backoff.ts"
-import { integer, millisOrZero, onlyKeys, positiveMillis, refuse, toMillis } from "./internal/options.ts"
+import {
+  integer,
+  millisOrZero,
+  onlyKeys,
+  type OnlyKnown,
+  positiveMillis,
+  refuse,
+  toMillis
+} from "./internal/options.ts"
 import { monotonicMillis, sleepUntil } from "./internal/time.ts"
 import { Current } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
@@ -301,7 +309,7 @@ export const settings = (options: Options = {}): Settings => {
  * @category constructors
  * @since 0.1.0
  */
-export const make = <const O extends Options = {}>(options?: O): Policy<ErrorOf<O>> => {
+export const make = <const O extends Options = {}>(options?: O & OnlyKnown<O, Options>): Policy<ErrorOf<O>> => {
   const resolved = settings(options)
   // `run` fails with RetriesExhausted only where the settings wrap, which is what ErrorOf<O> says
   return ((self) => run(self, resolved)) as Policy<ErrorOf<O>>
@@ -332,11 +340,11 @@ export const make = <const O extends Options = {}>(options?: O): Policy<ErrorOf<
  */
 export const retry: {
   <A, E, const O extends Options & CallOptions<A, E>>(
-    options: O
+    options: O & OnlyKnown<O, Options & CallOptions<A, E>>
   ): <R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ErrorOf<O>, R>
   <A, E, R, const O extends Options & CallOptions<A, E>>(
     self: Effect.Effect<A, E, R>,
-    options: O
+    options: O & OnlyKnown<O, Options & CallOptions<A, E>>
   ): Effect.Effect<A, E | ErrorOf<O>, R>
 } = /*#__PURE__*/ dual(
   2,

@@ -30,7 +30,7 @@ const pipelineOptions = ({ retryDelay, timeout }: Options) => ({
 
 /** State of its own for every pipeline. Nobody listens to its events. */
 const makePipeline = <const O extends Pipeline.Options>(options: O & Pipeline.OnlyKnownKeys<O>) =>
-  ManagedRuntime.make(Resilience.layer).runPromise(Pipeline.make("bench", options))
+  ManagedRuntime.make(Resilience.layer).runPromise(Pipeline.make<O>("bench", options))
 
 const ours = effectSubject("ours", "ours", async (options) => (await makePipeline(pipelineOptions(options))).protect)
 

@@ -3,6 +3,7 @@
  * module, the option and the value, thrown when the value is made.
  */
 import * as Duration from "effect/Duration"
+import type * as Schedule from "effect/Schedule"
 
 const show = (value: unknown): string => {
   if (typeof value === "string") return JSON.stringify(value)
@@ -76,4 +77,32 @@ export const onlyKeys = (module: string, options: object, keys: ReadonlyArray<st
       throw new RangeError(`${module}: unknown option ${JSON.stringify(key)}; it takes ${keys.join(", ")}`)
     }
   }
+}
+
+// what is not an object of options
+type Leaf =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | undefined
+  | ReadonlyArray<unknown>
+  | Duration.Duration
+  | Schedule.Schedule<unknown, never, unknown, unknown>
+  | ((...args: ReadonlyArray<never>) => unknown)
+
+/** The members of a union of option objects that have the kind that `O` has. */
+type OfKind<O, Shape> = O extends { readonly kind: infer Kind } ? Extract<Shape, { readonly kind: Kind }> : Shape
+
+type KeyOf<Shape> = Shape extends Leaf ? never : keyof Shape
+
+type ValueOf<Shape, K> = Shape extends unknown ? K extends keyof Shape ? Shape[K] : never : never
+
+/**
+ * `O` with `never` under every key that `Shape` has not, also further in. Where
+ * options are inferred, the compiler does not look for keys too many by itself.
+ */
+export type OnlyKnown<O, Shape> = O extends Leaf ? O : {
+  readonly [K in keyof O]: K extends KeyOf<OfKind<O, Shape>> ? OnlyKnown<O[K], ValueOf<OfKind<O, Shape>, K>> : never
 }
