@@ -140,6 +140,8 @@ export interface Settings {
 
 const module_ = "CircuitBreaker"
 const defaultOpen = 30_000
+/** A window keeps a byte for each call, or two numbers for each bucket. */
+const maxSlots = 1_000_000
 
 const resolveWindow = (window: Window): Exclude<Settings["window"], { readonly kind: "streak" }> => {
   if (typeof window !== "object" || window === null) {
@@ -147,13 +149,13 @@ const resolveWindow = (window: Window): Exclude<Settings["window"], { readonly k
   }
   if ("calls" in window) {
     onlyKeys("CircuitBreaker.trip.window", window, ["calls"])
-    return { kind: "calls", size: integer(module_, "trip.window.calls", window.calls, 1) }
+    return { kind: "calls", size: integer(module_, "trip.window.calls", window.calls, 1, maxSlots) }
   }
   onlyKeys("CircuitBreaker.trip.window", window, ["duration", "buckets"])
   return {
     kind: "time",
     duration: positiveMillis(module_, "trip.window.duration", window.duration),
-    buckets: integer(module_, "trip.window.buckets", window.buckets ?? 10, 1)
+    buckets: integer(module_, "trip.window.buckets", window.buckets ?? 10, 1, maxSlots)
   }
 }
 
@@ -401,6 +403,8 @@ export interface Transition {
   readonly to: Phase["_tag"]
   /** How long it will stay open. Only where `to` is open. */
   readonly openFor: Duration.Duration | undefined
+  /** How the call that caused it has ended; `undefined` where no call has. */
+  readonly exit: Exit.Exit<unknown, unknown> | undefined
 }
 
 /**
@@ -544,7 +548,12 @@ class Breaker implements CircuitBreaker {
     })
   }
 
-  move(next: Phase, now: number, fiber: Fiber.Fiber<unknown, unknown>): void {
+  move(
+    next: Phase,
+    now: number,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    exit: Exit.Exit<unknown, unknown> | undefined
+  ): void {
     const ref = this.phase.ref
     const before = MutableRef.get(ref)
     if (next === before) return
@@ -554,7 +563,8 @@ class Breaker implements CircuitBreaker {
     this.onTransition?.({
       from: before._tag,
       to: next._tag,
-      openFor: next._tag === "Open" ? Duration.millis(next.until - now) : undefined
+      openFor: next._tag === "Open" ? Duration.millis(next.until - now) : undefined,
+      exit
     }, fiber)
   }
 
@@ -617,7 +627,7 @@ class Call<A, E> {
           })
         )
       }
-      breaker.move(after, now, this.fiber)
+      breaker.move(after, now, this.fiber, undefined)
     }
     this.generation = MutableRef.get(breaker.phase.ref).generation
     if (this.due !== undefined && this.limit !== undefined) this.startedAt = monotonicMillis(clock)
@@ -648,7 +658,7 @@ class Call<A, E> {
       openFor: (openings) => openTime(breaker.settings, openings, outcome, this.fiber)
     }
     const summary = phase._tag === "Closed" ? breaker.window.summary(now) : noCalls
-    breaker.move(transition(breaker.settings, phase, event, summary, now), now, this.fiber)
+    breaker.move(transition(breaker.settings, phase, event, summary, now), now, this.fiber, exit)
   }
 
   /**

@@ -239,11 +239,25 @@ export const annotate: {
 } = /*#__PURE__*/ dual(
   2,
   <A, E, R>(self: Effect.Effect<A, E, R>, f: (cause: Cause.Cause<E>) => Outcome): Effect.Effect<A, E, R> =>
-    Effect.catchCause(
-      self,
-      (cause) => Effect.failCause(Cause.annotate(cause, Context.make(Annotation, f(cause)), { overwrite: true }))
-    )
+    Effect.catchCause(self, (cause) => {
+      const outcome = guard(() => f(cause))
+      return Effect.failCause(
+        outcome === undefined
+          ? cause
+          : Cause.annotate(cause, Context.make(Annotation, outcome), { overwrite: true })
+      )
+    })
 )
+
+// whoever classifies must never change a call's result
+const guard = (f: () => Outcome | undefined): Outcome | undefined => {
+  try {
+    const outcome = f()
+    return isOutcome(outcome) ? outcome : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /**
  * The outcome of a cause. A defect is a `Failure` that is not retried, whatever
@@ -282,17 +296,7 @@ export const orElse = <A, E>(
 ): Classifier<A, E> | undefined =>
   first === undefined || second === undefined
     ? first ?? second
-    : (exit, clock) => ask(first, exit, clock) ?? ask(second, exit, clock)
-
-// a classifier must never change a call's result
-const ask = <A, E>(classifier: Classifier<A, E>, exit: Exit.Exit<A, E>, clock: Clock.Clock): Outcome | undefined => {
-  try {
-    const outcome = classifier(exit, clock)
-    return isOutcome(outcome) ? outcome : undefined
-  } catch {
-    return undefined
-  }
-}
+    : (exit, clock) => guard(() => first(exit, clock)) ?? guard(() => second(exit, clock))
 
 /**
  * The outcome of an exit by a classifier, or by default where the classifier
@@ -305,4 +309,4 @@ export const classify = <A, E>(
   exit: Exit.Exit<A, E>,
   classifier: Classifier<A, E> | undefined,
   clock: Clock.Clock
-): Outcome => (classifier === undefined ? undefined : ask(classifier, exit, clock)) ?? fromExit(exit)
+): Outcome => (classifier === undefined ? undefined : guard(() => classifier(exit, clock))) ?? fromExit(exit)

@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { DeadlineExceeded } from "./Deadline.ts"
-import { nonEmpty, onlyKeys, type OnlyKnown, positiveMillis } from "./internal/options.ts"
+import { nonEmpty, onlyKeys, type OnlyKnown, optionalFunction, positiveMillis } from "./internal/options.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Retry from "./Retry.ts"
@@ -147,7 +147,7 @@ export const settings = (name: string, options: Options): Settings => {
     attemptTimeout: present(attemptTimeout)
       ? positiveMillis("Pipeline", "attemptTimeout", attemptTimeout, infinite)
       : undefined,
-    classify
+    classify: optionalFunction("Pipeline", "classify", classify)
   }
 }
 

@@ -17,6 +17,8 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
+import { reasonOf } from "./internal/exit.ts"
+import { oneOf, onlyKeys } from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import * as Outcome from "./Outcome.ts"
 import type { ResilienceEvent } from "./ResilienceEvent.ts"
@@ -75,7 +77,9 @@ export interface TestMode {
 export class Resilience extends Context.Service<Resilience, {
   /**
    * The breaker of that name; the first who asks makes it. To ask for it with
-   * other settings is a mistake in the program, and dies with a `RangeError`.
+   * other settings is a mistake in the program, and dies with a `RangeError`; an
+   * open time that is a function or a schedule is not compared, and the first one
+   * stays.
    */
   readonly circuitBreaker: (
     name: string,
@@ -128,10 +132,23 @@ export const layer: Layer.Layer<Resilience> = /*#__PURE__*/ Layer.effect(
  * @category layers
  * @since 0.1.0
  */
-export const layerTest = (options: TestOptions = {}): Layer.Layer<Resilience> =>
-  Layer.effect(Resilience, Effect.suspend(() => make(testMode(options))))
+export const layerTest = (options: TestOptions = {}): Layer.Layer<Resilience> => {
+  // the options are checked now; each build takes the faults from the start
+  testMode(options)
+  return Layer.effect(Resilience, Effect.suspend(() => make(testMode(options))))
+}
+
+/** Functions and schedules that are written in place are never equal, and need not be. */
+const comparable = (settings: CircuitBreaker.Settings): object => ({
+  ...settings,
+  open: typeof settings.open === "number" ? settings.open : undefined
+})
 
 const testMode = (options: TestOptions): TestMode => {
+  onlyKeys("Resilience.layerTest", options, ["circuitBreakers", "delays", "passThrough", "faults"])
+  for (const [name, state] of Object.entries(options.circuitBreakers ?? {})) {
+    oneOf("Resilience.layerTest", `circuitBreakers.${name}`, state, ["Closed", "Open", "HalfOpen"])
+  }
   const faults = new Map(Object.entries(options.faults ?? {}).map(([name, script]) => [name, [...script]]))
   return {
     delays: options.delays ?? false,
@@ -159,11 +176,12 @@ const make = Effect.fnUntraced(function*(test: TestMode | undefined) {
   const onTransition =
     (pipeline: string) => (transition: CircuitBreaker.Transition, fiber: Fiber.Fiber<unknown, unknown>): void =>
       publish((at): ResilienceEvent => {
-        if (transition.to === "Open" && transition.openFor !== undefined) {
-          const from = transition.from === "Closed" ? "Closed" : "HalfOpen"
-          return { _tag: "CircuitOpened", at, pipeline, from, openFor: transition.openFor }
+        const { exit, from, openFor, to } = transition
+        if (openFor !== undefined && exit !== undefined) {
+          const reason = reasonOf(exit)
+          return { _tag: "CircuitOpened", at, pipeline, from: from === "Closed" ? from : "HalfOpen", openFor, reason }
         }
-        return { _tag: transition.to === "Closed" ? "CircuitClosed" : "CircuitHalfOpened", at, pipeline }
+        return { _tag: to === "Closed" ? "CircuitClosed" : "CircuitHalfOpened", at, pipeline }
       }, fiber)
 
   const initial = (
@@ -188,9 +206,11 @@ const make = Effect.fnUntraced(function*(test: TestMode | undefined) {
       Effect.withFiber((fiber) => {
         const existing = breakers.get(name)
         if (existing !== undefined) {
-          return Equal.equals(existing.settings, settings) ? Effect.succeed(existing) : Effect.die(
-            new RangeError(`Resilience: circuit breaker ${JSON.stringify(name)} exists already, with other options`)
-          )
+          return Equal.equals(comparable(existing.settings), comparable(settings)) ?
+            Effect.succeed(existing) :
+            Effect.die(
+              new RangeError(`Resilience: circuit breaker ${JSON.stringify(name)} exists already, with other options`)
+            )
         }
         const breaker = CircuitBreaker.makeUnsafe(name, settings, {
           initial: initial(name, settings, fiber),

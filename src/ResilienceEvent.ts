@@ -81,7 +81,9 @@ export const CircuitOpened = Schema.TaggedStruct("CircuitOpened", {
   ...common,
   /** Whether it was closed before, or a probe has failed. */
   from: Schema.Literals(["Closed", "HalfOpen"]),
-  openFor: Schema.DurationFromMillis
+  openFor: Schema.DurationFromMillis,
+  /** The error, the defect or the result of the call that opened it. */
+  reason: Schema.Defect()
 })
 
 /**

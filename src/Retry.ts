@@ -23,11 +23,15 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { CircuitOpen } from "./CircuitBreaker.ts"
 import * as backoff from "./internal/backoff.ts"
+import { reasonOf } from "./internal/exit.ts"
 import {
+  flag,
   integer,
   millisOrZero,
+  oneOf,
   onlyKeys,
   type OnlyKnown,
+  optionalFunction,
   positiveMillis,
   refuse,
   toMillis
@@ -271,20 +275,16 @@ export const settings = (options: Options = {}): Settings => {
     "onExhausted"
   ])
   const { cap, delays, jitter } = resolveBackoff(options.backoff ?? defaultBackoff)
-  const onExhausted = options.onExhausted ?? "lastError"
-  if (onExhausted !== "lastError" && onExhausted !== "wrap") {
-    refuse("Retry", "onExhausted", "lastError or wrap", onExhausted)
-  }
   return {
     delays,
     cap,
     times: integer("Retry", "times", options.times ?? 3, 0),
     maxElapsed: positiveMillis("Retry", "maxElapsed", options.maxElapsed ?? 60_000, { infinite: true }),
-    maxRetryAfter: millisOrZero("Retry", "maxRetryAfter", options.maxRetryAfter ?? 30_000),
+    maxRetryAfter: millisOrZero("Retry", "maxRetryAfter", options.maxRetryAfter ?? 30_000, { infinite: true }),
     spread: resolveJitter(options.jitter ?? jitter),
-    while: options.while,
-    retryCircuitOpen: options.retryCircuitOpen ?? false,
-    wraps: onExhausted === "wrap"
+    while: optionalFunction("Retry", "while", options.while),
+    retryCircuitOpen: flag("Retry", "retryCircuitOpen", options.retryCircuitOpen ?? false),
+    wraps: oneOf("Retry", "onExhausted", options.onExhausted ?? "lastError", ["lastError", "wrap"]) === "wrap"
   }
 }
 
@@ -487,9 +487,6 @@ export const run = <A, E, R>(
 
 const stop = Effect.succeed("stop" as const)
 const exhausted = Effect.succeed("exhausted" as const)
-
-const reasonOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
-  exit._tag === "Success" ? exit.value : Cause.squash(exit.cause)
 
 // a `Random` of the user's may return anything
 const unitInterval = (u: number): number => u >= 0 && u <= 1 ? u : u > 1 ? 1 : 0

@@ -425,7 +425,14 @@ describe("Pipeline: events", () => {
       yield* call(Effect.never)
       const timedOut = new Timeout.TimedOut({ policy: "quotes", limit: "attempt", after: Duration.seconds(2) })
       assert.deepStrictEqual(events.splice(0), [
-        { _tag: "CircuitOpened", at: 8_000, pipeline: "quotes", from: "Closed", openFor: Duration.seconds(10) },
+        {
+          _tag: "CircuitOpened",
+          at: 8_000,
+          pipeline: "quotes",
+          from: "Closed",
+          openFor: Duration.seconds(10),
+          reason: timedOut
+        },
         { _tag: "TimedOut", at: 8_000, ...of, limit: "attempt" },
         { _tag: "Retrying", at: 8_000, ...of, attempt: 1, attempts: 3, delay: Duration.seconds(1), reason: timedOut },
         { _tag: "Refused", at: 9_000, ...of, by: "circuitBreaker", retryAfter: Duration.seconds(9) }
@@ -438,7 +445,14 @@ describe("Pipeline: events", () => {
       yield* call(Effect.fail(boom))
       assert.deepStrictEqual(events.splice(0), [
         { _tag: "CircuitHalfOpened", at: 18_000, pipeline: "quotes" },
-        { _tag: "CircuitOpened", at: 18_000, pipeline: "quotes", from: "HalfOpen", openFor: Duration.seconds(10) },
+        {
+          _tag: "CircuitOpened",
+          at: 18_000,
+          pipeline: "quotes",
+          from: "HalfOpen",
+          openFor: Duration.seconds(10),
+          reason: boom
+        },
         { _tag: "Retrying", at: 18_000, ...of, attempt: 1, attempts: 3, delay: Duration.seconds(1), reason: boom },
         { _tag: "Refused", at: 19_000, ...of, by: "circuitBreaker", retryAfter: Duration.seconds(9) }
       ])

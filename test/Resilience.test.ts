@@ -170,7 +170,7 @@ describe("Resilience: events", () => {
       { _tag: "Refused", at: 1, pipeline: "p", operation: "o", by: "circuitBreaker", retryAfter: Duration.seconds(1) },
       { _tag: "Refused", at: 1, pipeline: "p", operation: "o", by: "circuitBreaker" },
       { _tag: "TimedOut", at: 1, pipeline: "p", operation: "o", limit: "deadline" },
-      { _tag: "CircuitOpened", at: 1, pipeline: "p", from: "Closed", openFor: Duration.seconds(1) },
+      { _tag: "CircuitOpened", at: 1, pipeline: "p", from: "Closed", openFor: Duration.seconds(1), reason: "down" },
       { _tag: "CircuitHalfOpened", at: 1, pipeline: "p" },
       { _tag: "CircuitClosed", at: 1, pipeline: "p" }
     ]

@@ -34,7 +34,9 @@ const retryCases: ReadonlyArray<Case> = [
   [retry({ maxElapsed: "soon" }), `Retry: maxElapsed ${orInfinite}, got "soon"`],
   [retry({ maxRetryAfter: -1 }), `Retry: maxRetryAfter ${orZero}, got -1`],
   [retry({ maxRetryAfter: NaN }), `Retry: maxRetryAfter ${orZero}, got NaN`],
-  [retry({ onExhausted: "throw" }), "Retry: onExhausted must be lastError or wrap, got \"throw\""],
+  [retry({ onExhausted: "throw" }), "Retry: onExhausted must be one of lastError, wrap, got \"throw\""],
+  [retry({ while: true }), "Retry: while must be a function, got true"],
+  [retry({ retryCircuitOpen: "false" }), "Retry: retryCircuitOpen must be true or false, got \"false\""],
   [retry({ timess: 3 }), "Retry: unknown option \"timess\"; it takes times, maxElapsed"],
   [() => Retry.make(bad(5)), "Retry: options must be an object, got 5"],
   [backoff({ kind: "quadratic", base: 1 }), "Retry: backoff.kind must be constant, linear, exponential"],
@@ -99,11 +101,11 @@ const breakerCases: ReadonlyArray<Case> = [
   [trip({ kind: "count", failures: 0, window: calls }), "CircuitBreaker: trip.failures must be an integer >= 1, got 0"],
   [
     trip({ kind: "count", failures: 1, window: { calls: 0 } }),
-    "CircuitBreaker: trip.window.calls must be an integer >= 1, got 0"
+    "CircuitBreaker: trip.window.calls must be an integer from 1 to 1000000, got 0"
   ],
   [
     trip({ kind: "count", failures: 1, window: { calls: Infinity } }),
-    "CircuitBreaker: trip.window.calls must be an integer >= 1"
+    "CircuitBreaker: trip.window.calls must be an integer from 1 to 1000000"
   ],
   [
     trip({ kind: "count", failures: 1 }),
@@ -127,7 +129,7 @@ const breakerCases: ReadonlyArray<Case> = [
   ],
   [
     trip({ kind: "count", failures: 1, window: { duration: 10, buckets: 0 } }),
-    "CircuitBreaker: trip.window.buckets must be an integer >= 1, got 0"
+    "CircuitBreaker: trip.window.buckets must be an integer from 1 to 1000000, got 0"
   ],
   [
     trip({ kind: "count", failures: 1, window: { duration: 10, bucket: 3 } }),
@@ -166,8 +168,11 @@ const breakerCases: ReadonlyArray<Case> = [
   [breaker({ open: true }), `CircuitBreaker: open ${aboveZero}, got true`],
   [breaker({ open: Schedule.recurs(0) }), "CircuitBreaker: open must be a schedule with at least one delay"],
   [breaker({ open: Schedule.recurs(3) }), "CircuitBreaker: open must be a schedule with at least one delay"],
-  [breaker({ maxRetryAfter: -1 }), `CircuitBreaker: maxRetryAfter ${orZero}, got -1`],
-  [breaker({ maxRetryAfter: [0, NaN] }), `CircuitBreaker: maxRetryAfter ${orZero}, got [0, NaN]`],
+  [breaker({ maxRetryAfter: -1 }), `CircuitBreaker: maxRetryAfter must be a finite duration of zero or more, got -1`],
+  [
+    breaker({ maxRetryAfter: [0, NaN] }),
+    `CircuitBreaker: maxRetryAfter must be a finite duration of zero or more, got [0, NaN]`
+  ],
   [halfOpen(1), "CircuitBreaker.halfOpen: options must be an object, got 1"],
   [halfOpen({ concurrent: 0 }), "CircuitBreaker: halfOpen.concurrent must be an integer >= 1, got 0"],
   [halfOpen({ calls: 0 }), "CircuitBreaker: halfOpen.calls must be an integer >= 1, got 0"],

@@ -2,8 +2,7 @@
  * Tells what happens, a line each, in the words of somebody who watches.
  *
  * It is a twentieth of a second late, on purpose: what comes from the events and
- * what comes from the calls is put in the order of time, and an opening is told
- * together with the error that caused it.
+ * what comes from the calls is put in the order of time.
  */
 import { Duration, Effect } from "effect"
 import type { ResilienceEvent } from "effect-resilience"
@@ -20,8 +19,6 @@ export interface Narrator {
 }
 
 const late = 50
-// what an attempt causes comes to light within moments of it, in the same turn of the event loop
-const together = 10
 
 export const make = (journal: Journal, protection: Protection, write: (line: Line) => void): Narrator => {
   let next = 0
@@ -33,14 +30,12 @@ export const make = (journal: Journal, protection: Protection, write: (line: Lin
     refused = 0
   }
 
-  const tell = (entry: Entry, failures: ReadonlyArray<Failure>) => {
+  const tell = (entry: Entry) => {
     if (entry._tag === "Event" && entry.event._tag === "Refused") {
       refused++
       return
     }
-    const line = entry._tag === "Event" && entry.event._tag === "CircuitOpened"
-      ? opened(entry.at, entry.event, causeOf(entry.at, failures), protection)
-      : lineOf(entry)
+    const line = lineOf(entry, protection)
     if (line === undefined) return
     // refusals are told together, up to the next change of the server or the breaker
     if (line.subject === "server" || line.subject === "breaker") flushRefused(entry.at)
@@ -50,10 +45,9 @@ export const make = (journal: Journal, protection: Protection, write: (line: Lin
   const tellUntil = (now: number) => {
     held = [...held, ...journal.entries.slice(next)].toSorted((a, b) => a.at - b.at)
     next = journal.entries.length
-    const failures = held.flatMap(failureOf)
     const due = held.filter(({ at }) => at <= now)
     held = held.slice(due.length)
-    for (const entry of due) tell(entry, failures)
+    for (const entry of due) tell(entry)
   }
 
   return {
@@ -65,7 +59,7 @@ export const make = (journal: Journal, protection: Protection, write: (line: Lin
   }
 }
 
-const lineOf = (entry: Entry): Line | undefined => {
+const lineOf = (entry: Entry, protection: Protection): Line | undefined => {
   const { at } = entry
   switch (entry._tag) {
     case "Phase":
@@ -83,12 +77,18 @@ const lineOf = (entry: Entry): Line | undefined => {
       return { at, subject: "failed", text: `${operation}: ${reason(result.error)}${tries}`, tone: "plain" }
     }
     case "Event":
-      return lineOfEvent(at, entry.event)
+      return lineOfEvent(at, entry.event, protection)
   }
 }
 
-const lineOfEvent = (at: number, event: ResilienceEvent.ResilienceEvent): Line | undefined => {
+const lineOfEvent = (
+  at: number,
+  event: ResilienceEvent.ResilienceEvent,
+  protection: Protection
+): Line | undefined => {
   switch (event._tag) {
+    case "CircuitOpened":
+      return opened(at, event, protection)
     case "Retrying": {
       const { attempt, attempts, delay, operation } = event
       const text = `${operation}: ${reason(event.reason)}; attempt ${attempt + 1} of ${attempts} in ${
@@ -108,34 +108,12 @@ const lineOfEvent = (at: number, event: ResilienceEvent.ResilienceEvent): Line |
 
 const opened = (
   at: number,
-  { from, openFor }: Extract<ResilienceEvent.ResilienceEvent, { readonly _tag: "CircuitOpened" }>,
-  cause: string | undefined,
+  { from, openFor, reason: error }: Extract<ResilienceEvent.ResilienceEvent, { readonly _tag: "CircuitOpened" }>,
   { circuitBreaker: { open, trip } }: Protection
 ): Line => {
   const millis = Duration.toMillis(openFor)
   const asked = millis > open + 1 ? ", as the service asked" : ""
-  const why = from === "Closed" ? `after ${trip.failures} failures in a row` : "that call failed"
-  const last = cause === undefined ? "" : from === "Closed" ? `, the last: ${cause}` : `: ${cause}`
-  const text = `${from === "Closed" ? "open" : "open again"} for ${time(millis)}${asked}; ${why}${last}`
+  const why = from === "Closed" ? `after ${trip.failures} failures in a row, the last: ` : "that call failed: "
+  const text = `${from === "Closed" ? "open" : "open again"} for ${time(millis)}${asked}; ${why}${reason(error)}`
   return { at, subject: "breaker", text, tone: "bad" }
-}
-
-interface Failure {
-  readonly at: number
-  readonly reason: string
-}
-
-const failureOf = (entry: Entry): ReadonlyArray<Failure> => {
-  const { at } = entry
-  if (entry._tag === "Call" && entry.call.result._tag === "Failed" && entry.call.result.kind !== "CircuitOpen") {
-    return [{ at, reason: reason(entry.call.result.error) }]
-  }
-  return entry._tag === "Event" && entry.event._tag === "Retrying" ? [{ at, reason: reason(entry.event.reason) }] : []
-}
-
-/** The opening itself does not say which error it was; the failure next to it in time does. */
-const causeOf = (at: number, failures: ReadonlyArray<Failure>): string | undefined => {
-  const distance = (failure: Failure) => Math.abs(failure.at - at)
-  const [nearest] = failures.toSorted((a, b) => distance(a) - distance(b))
-  return nearest !== undefined && distance(nearest) <= together ? nearest.reason : undefined
 }

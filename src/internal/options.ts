@@ -26,9 +26,11 @@ export const refuse = (module: string, option: string, mustBe: string, value: un
 export const nonEmpty = (module: string, option: string, value: string): string =>
   typeof value === "string" && value !== "" ? value : refuse(module, option, "a non-empty string", value)
 
-/** Returns `value` if it is an integer of at least `min`. */
-export const integer = (module: string, option: string, value: number, min: number): number =>
-  Number.isSafeInteger(value) && value >= min ? value : refuse(module, option, `an integer >= ${min}`, value)
+/** Returns `value` if it is an integer of at least `min`, and at most `max`. */
+export const integer = (module: string, option: string, value: number, min: number, max = Infinity): number =>
+  Number.isSafeInteger(value) && value >= min && value <= max
+    ? value
+    : refuse(module, option, max === Infinity ? `an integer >= ${min}` : `an integer from ${min} to ${max}`, value)
 
 /** Returns `value` if it lies in `(0, 1]`. */
 export const share = (module: string, option: string, value: number): number =>
@@ -52,22 +54,41 @@ export const toMillis = (input: Duration.Input): number | undefined => {
   return millis >= 0 ? millis : undefined
 }
 
-/** Returns a duration in milliseconds that is above zero, and finite unless `infinite` is allowed. */
-export const positiveMillis = (
+/** Allows an infinite duration where one is not refused. */
+type Allow = { readonly infinite: true }
+
+const duration = (
   module: string,
   option: string,
   input: Duration.Input,
-  allow?: { readonly infinite: true }
+  allow: Allow | undefined,
+  least: { readonly millis: number; readonly words: string }
 ): number => {
   const millis = toMillis(input)
-  return millis !== undefined && millis > 0 && (allow !== undefined || Number.isFinite(millis))
+  return millis !== undefined && millis >= least.millis && (allow !== undefined || Number.isFinite(millis))
     ? millis
-    : refuse(module, option, `a ${allow === undefined ? "finite " : ""}duration above zero`, input)
+    : refuse(module, option, `a ${allow === undefined ? "finite " : ""}duration ${least.words}`, input)
 }
 
-/** Returns a duration in milliseconds that is zero or more; it may be infinite. */
-export const millisOrZero = (module: string, option: string, input: Duration.Input): number =>
-  toMillis(input) ?? refuse(module, option, "a duration of zero or more", input)
+/** Returns a duration in milliseconds that is above zero. */
+export const positiveMillis = (module: string, option: string, input: Duration.Input, allow?: Allow): number =>
+  duration(module, option, input, allow, { millis: Number.MIN_VALUE, words: "above zero" })
+
+/** Returns a duration in milliseconds that is zero or more. */
+export const millisOrZero = (module: string, option: string, input: Duration.Input, allow?: Allow): number =>
+  duration(module, option, input, allow, { millis: 0, words: "of zero or more" })
+
+/** Returns `value` if it is a boolean. */
+export const flag = (module: string, option: string, value: boolean): boolean =>
+  typeof value === "boolean" ? value : refuse(module, option, "true or false", value)
+
+/** Returns `value` if it is a function, or left out. */
+export const optionalFunction = <F>(module: string, option: string, value: F | undefined): F | undefined =>
+  value === undefined || typeof value === "function" ? value : refuse(module, option, "a function", value)
+
+/** Returns `value` if it is one of `known`. */
+export const oneOf = <A>(module: string, option: string, value: A, known: ReadonlyArray<A>): A =>
+  known.includes(value) ? value : refuse(module, option, `one of ${known.join(", ")}`, value)
 
 /** Refuses keys that the options do not have: a misspelt option must not pass in silence. */
 export const onlyKeys = (module: string, options: object, keys: ReadonlyArray<string>): void => {

@@ -1,17 +1,9 @@
 /** What the types of HTTP clients promise. Checked by the compiler alone. */
-import { type Config, Effect, Layer, Schema } from "effect"
-import { Config as ConfigModule } from "effect"
-import { HttpClient, type HttpClientError } from "effect/http"
+import { Config, type Effect, type Layer, Schema } from "effect"
+import type { HttpClient, HttpClientError } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { ResilientHttpClient, ServiceClient, type ServiceError } from "../../src/http/index.ts"
-import {
-  type CircuitBreaker,
-  type Deadline,
-  type Pipeline,
-  Resilience,
-  type Retry,
-  type Timeout
-} from "../../src/index.ts"
+import type { CircuitBreaker, Deadline, Pipeline, Resilience, Retry, Timeout } from "../../src/index.ts"
 import type { Equal, Expect } from "./assert.ts"
 
 class Plan extends Schema.Class<Plan>("Plan")({ id: Schema.String }) {}
@@ -32,7 +24,7 @@ const api = HttpApi.make("planning").add(
 
 class Full extends ServiceClient.Service<Full>()("Full", {
   api,
-  baseUrl: ConfigModule.URL("URL"),
+  baseUrl: Config.URL("URL"),
   pipeline: { totalTimeout: "10 seconds", retry: { times: 3 }, circuitBreaker: {}, attemptTimeout: "2 seconds" }
 }) {}
 
