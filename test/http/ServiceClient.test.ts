@@ -142,7 +142,7 @@ describe("ServiceClient", () => {
     }).pipe(Effect.provide(Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provide(Resilience.layerTest()))))
   })
 
-  it.effect("conformance 24: a POST is sent once, unless it has a key, or leave by call or annotation", () => {
+  it.effect("a POST is sent once, unless it has a key, or leave by call or annotation", () => {
     const upstream = answering(() => json({}, 503))
     const sent = (call: (client: typeof Planning["Service"]) => Effect.Effect<unknown, unknown>) =>
       Effect.gen(function*() {
