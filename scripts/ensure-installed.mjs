@@ -34,7 +34,7 @@ if (why !== undefined) {
   if (windows && realpathSync(process.execPath).startsWith(modules + sep)) {
     fail(`The development dependencies must be installed: ${why}. Run \`npm ci\`, then repeat the command.`)
   }
-  console.log(`Installing the development dependencies (npm ci): ${why}.`)
+  console.error(`Installing the development dependencies (npm ci): ${why}.`)
   const result = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
     // Quiet on success: npm reports its errors on standard error.

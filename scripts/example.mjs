@@ -8,17 +8,14 @@ const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "examples"
 
 // Maps the name of each example to its file.
 const examples = new Map()
-for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
+for (const entry of readdirSync(folder, { withFileTypes: true })) {
   const main = join(folder, entry.name, "main.ts")
   if (entry.isFile() && entry.name.endsWith(".ts")) examples.set(entry.name.slice(0, -3), join(folder, entry.name))
   else if (entry.isDirectory() && existsSync(main)) examples.set(entry.name, main)
 }
 
 // The first line of a file's opening comment says what the example shows.
-const summary = (file) => {
-  const opening = /^(?:#!.*\n)?\s*(?:\/\*\*?|\/\/)[\s*]*(.*)/.exec(readFileSync(file, "utf8"))
-  return opening === null ? "" : opening[1].replace(/\s*\*\/\s*$/, "").trim()
-}
+const summary = (file) => /^\/\*\*\s*\*?\s*(.*)/.exec(readFileSync(file, "utf8"))?.[1] ?? ""
 
 const usage = () => {
   const width = Math.max(0, ...Array.from(examples.keys(), (name) => name.length))

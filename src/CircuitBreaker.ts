@@ -21,23 +21,16 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as MutableRef from "effect/MutableRef"
 import * as Ref from "effect/Ref"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { resolve } from "./internal/breakerSettings.ts"
 import * as breakerWindow from "./internal/breakerWindow.ts"
-import {
-  integer,
-  millisOrZero,
-  nonEmpty,
-  onlyKeys,
-  positiveMillis,
-  refuse,
-  share,
-  toMillis
-} from "./internal/options.ts"
+import { openTime } from "./internal/openTime.ts"
+import { nonEmpty, positiveMillis } from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import { Current, type TimeLimit } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
@@ -138,104 +131,13 @@ export interface Settings {
   readonly halfOpen: { readonly concurrent: number; readonly calls: number; readonly successes: number }
 }
 
-const module_ = "CircuitBreaker"
-const defaultOpen = 30_000
-/** A window keeps a byte for each call, or two numbers for each bucket. */
-const maxSlots = 1_000_000
-
-const resolveWindow = (window: Window): Exclude<Settings["window"], { readonly kind: "streak" }> => {
-  if (typeof window !== "object" || window === null) {
-    return refuse(module_, "trip.window", "{ calls } or { duration }", window)
-  }
-  if ("calls" in window) {
-    onlyKeys("CircuitBreaker.trip.window", window, ["calls"])
-    return { kind: "calls", size: integer(module_, "trip.window.calls", window.calls, 1, maxSlots) }
-  }
-  onlyKeys("CircuitBreaker.trip.window", window, ["duration", "buckets"])
-  return {
-    kind: "time",
-    duration: positiveMillis(module_, "trip.window.duration", window.duration),
-    buckets: integer(module_, "trip.window.buckets", window.buckets ?? 10, 1, maxSlots)
-  }
-}
-
-const resolveTrip = (trip: Trip): Pick<Settings, "trip" | "window"> => {
-  switch (trip.kind) {
-    case "consecutive":
-      onlyKeys("CircuitBreaker.trip", trip, ["kind", "failures"])
-      return {
-        trip: { kind: "failures", failures: integer(module_, "trip.failures", trip.failures, 1) },
-        window: { kind: "streak" }
-      }
-    case "count": {
-      onlyKeys("CircuitBreaker.trip", trip, ["kind", "failures", "window"])
-      const window = resolveWindow(trip.window)
-      const failures = integer(module_, "trip.failures", trip.failures, 1)
-      if (window.kind === "calls" && failures > window.size) {
-        refuse(module_, "trip.failures", `at most the ${window.size} calls of its window`, failures)
-      }
-      return { trip: { kind: "failures", failures }, window }
-    }
-    case "rate": {
-      onlyKeys("CircuitBreaker.trip", trip, ["kind", "threshold", "minimumCalls", "window"])
-      const window = resolveWindow(trip.window)
-      const size = window.kind === "calls" ? window.size : Infinity
-      const minimumCalls = integer(module_, "trip.minimumCalls", trip.minimumCalls ?? Math.min(10, size), 1)
-      if (minimumCalls > size) {
-        refuse(module_, "trip.minimumCalls", `at most the ${size} calls of its window`, minimumCalls)
-      }
-      return {
-        trip: { kind: "rate", threshold: share(module_, "trip.threshold", trip.threshold), minimumCalls },
-        window
-      }
-    }
-  }
-  return refuse(module_, "trip.kind", "consecutive, count or rate", trip)
-}
-
-const resolveHalfOpen = (halfOpen: HalfOpen): Settings["halfOpen"] => {
-  onlyKeys("CircuitBreaker.halfOpen", halfOpen, ["concurrent", "calls", "successes", "failureRate"])
-  const concurrent = integer(module_, "halfOpen.concurrent", halfOpen.concurrent ?? 1, 1)
-  const calls = integer(module_, "halfOpen.calls", halfOpen.calls ?? 1, 1)
-  if (halfOpen.failureRate !== undefined) {
-    if (halfOpen.successes !== undefined) {
-      refuse(module_, "halfOpen.failureRate", "left out where successes is given", halfOpen.failureRate)
-    }
-    const rate = share(module_, "halfOpen.failureRate", halfOpen.failureRate)
-    // the fewest failures that reach the rate: 0.07 * 100 is a little above 7, and yet 7 / 100 is 0.07
-    const most = Math.ceil(rate * calls)
-    const failures = (most - 1) / calls >= rate ? most - 1 : most
-    return { concurrent, calls, successes: calls - failures + 1 }
-  }
-  const successes = integer(module_, "halfOpen.successes", halfOpen.successes ?? calls, 1)
-  if (successes > calls) refuse(module_, "halfOpen.successes", `at most the ${calls} calls that decide`, successes)
-  return { concurrent, calls, successes }
-}
-
-const resolveOpen = (open: NonNullable<Options["open"]>): Settings["open"] => {
-  if (typeof open === "function") return open
-  if (!Schedule.isSchedule(open)) return positiveMillis(module_, "open", open)
-  if (scheduledOpenTime(open, 0) === undefined) {
-    refuse(module_, "open", "a schedule with at least one delay, run without waiting", "a schedule without")
-  }
-  return open
-}
-
 /**
  * Checks options and fills in what they leave out.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const settings = (options: Options = {}): Settings => {
-  onlyKeys(module_, options, ["trip", "open", "maxRetryAfter", "halfOpen"])
-  return {
-    ...resolveTrip(options.trip ?? { kind: "consecutive", failures: 5 }),
-    open: resolveOpen(options.open ?? defaultOpen),
-    maxRetryAfter: millisOrZero(module_, "maxRetryAfter", options.maxRetryAfter ?? 300_000),
-    halfOpen: resolveHalfOpen(options.halfOpen ?? {})
-  }
-}
+export const settings = (options: Options = {}): Settings => resolve(options)
 
 // -----------------------------------------------------------------------------
 // phases
@@ -390,22 +292,29 @@ export interface CallOptions<in A, in E> {
    * outer timeout is.
    */
   readonly attemptTimeout?: Duration.Input | undefined
+  /**
+   * The policy name of the total timeout that stands outside. Where it is given, a
+   * call that any other limit cuts short is not held against the dependency.
+   */
+  readonly totalTimeoutOf?: string | undefined
 }
 
 /**
- * A phase change.
+ * A phase change, and how the call that caused it has ended.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Transition {
-  readonly from: Phase["_tag"]
-  readonly to: Phase["_tag"]
-  /** How long it will stay open. Only where `to` is open. */
-  readonly openFor: Duration.Duration | undefined
-  /** How the call that caused it has ended; `undefined` where no call has. */
-  readonly exit: Exit.Exit<unknown, unknown> | undefined
-}
+export type Transition =
+  | {
+    readonly to: "Open"
+    readonly from: "Closed" | "HalfOpen"
+    /** How long it will stay open. */
+    readonly openFor: Duration.Duration
+    readonly exit: Exit.Exit<unknown, unknown>
+  }
+  | { readonly to: "HalfOpen"; readonly from: "Open" }
+  | { readonly to: "Closed"; readonly from: "HalfOpen"; readonly exit: Exit.Exit<unknown, unknown> }
 
 /**
  * What can be read off a breaker.
@@ -473,14 +382,14 @@ export interface CircuitBreaker {
  *   return yield* Effect.flip(quote)
  * })
  *
- * console.log(String(await Effect.runPromise(program))) // => CircuitOpen: quotes: the circuit is open, try again in 30s
+ * console.log((await Effect.runPromise(program)) instanceof CircuitBreaker.CircuitOpen) // => true
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (name: string, options?: Options): Effect.Effect<CircuitBreaker> => {
-  nonEmpty(module_, "name", name)
+  nonEmpty("CircuitBreaker", "name", name)
   const resolved = settings(options)
   return Effect.sync(() => makeUnsafe(name, resolved))
 }
@@ -488,7 +397,7 @@ export const make = (name: string, options?: Options): Effect.Effect<CircuitBrea
 /**
  * Makes a breaker from checked settings, at once. It starts `closed`, unless
  * `initial` says otherwise. `onTransition` is told of every change between
- * closed, open and half-open, with the fiber that caused it; it must not throw.
+ * closed, open and half-open, at once; it must not throw.
  *
  * @category constructors
  * @since 0.1.0
@@ -498,7 +407,7 @@ export const makeUnsafe = (
   settings: Settings,
   options?: {
     readonly initial?: Phase | undefined
-    readonly onTransition?: ((transition: Transition, fiber: Fiber.Fiber<unknown, unknown>) => void) | undefined
+    readonly onTransition?: ((transition: Transition) => void) | undefined
   }
 ): CircuitBreaker => new Breaker(name, settings, options?.initial ?? closed, options?.onTransition)
 
@@ -521,7 +430,7 @@ class Breaker implements CircuitBreaker {
   readonly counts = { success: 0, failure: 0, overload: 0, ignored: 0, refused: 0 }
   readonly name: string
   readonly settings: Settings
-  readonly onTransition: ((transition: Transition, fiber: Fiber.Fiber<unknown, unknown>) => void) | undefined
+  readonly onTransition: ((transition: Transition) => void) | undefined
   readonly snapshot: Effect.Effect<Snapshot>
 
   constructor(name: string, settings: Settings, initial: Phase, onTransition: Breaker["onTransition"]) {
@@ -538,34 +447,14 @@ class Breaker implements CircuitBreaker {
     options?: CallOptions<A, E>
   ): Effect.Effect<A, E | CircuitOpen, R> => {
     const due = options?.attemptTimeout === undefined
-      ? undefined
-      : positiveMillis(module_, "attemptTimeout", options.attemptTimeout, { infinite: true })
+      ? Infinity
+      : positiveMillis("CircuitBreaker", "attemptTimeout", options.attemptTimeout, { infinite: true })
     return Effect.withFiber((fiber) => {
-      const call = new Call<A, E>(this, fiber, options?.classify, due)
+      const call = new Call<A, E>(this, fiber, options, due)
       // the finalizer is in place before the call is let through, so that no interrupt can fall in between
       const entered = Effect.suspend((): Effect.Effect<A, E | CircuitOpen, R> => call.enter() ?? self)
       return Effect.onExitPrimitive(entered, call.leave)
     })
-  }
-
-  move(
-    next: Phase,
-    now: number,
-    fiber: Fiber.Fiber<unknown, unknown>,
-    exit: Exit.Exit<unknown, unknown> | undefined
-  ): void {
-    const ref = this.phase.ref
-    const before = MutableRef.get(ref)
-    if (next === before) return
-    MutableRef.set(ref, next)
-    if (next._tag === before._tag) return
-    if (next._tag === "Closed") this.window.clear()
-    this.onTransition?.({
-      from: before._tag,
-      to: next._tag,
-      openFor: next._tag === "Open" ? Duration.millis(next.until - now) : undefined,
-      exit
-    }, fiber)
   }
 
   read(clock: Clock.Clock): Snapshot {
@@ -588,35 +477,40 @@ const remaining = (until: number, now: number): Duration.Duration =>
 class Call<A, E> {
   readonly breaker: Breaker
   readonly fiber: Fiber.Fiber<unknown, unknown>
-  readonly classify: Outcome.Classifier<A, E> | undefined
-  readonly due: number | undefined
+  readonly options: CallOptions<A, E> | undefined
+  /** The attempt timeout that stands inside; infinite where there is none. */
+  readonly due: number
   readonly limit: TimeLimit | undefined
-  readonly clock: Clock.Clock
   generation = -1
   startedAt = 0
 
   constructor(
     breaker: Breaker,
     fiber: Fiber.Fiber<unknown, unknown>,
-    classify: Outcome.Classifier<A, E> | undefined,
-    due: number | undefined
+    options: CallOptions<A, E> | undefined,
+    due: number
   ) {
     this.breaker = breaker
     this.fiber = fiber
-    this.classify = classify
+    this.options = options
     this.due = due
     // a call that starts under a limit that has struck already, as clean-up does, is not cut short by it
     const limit = fiber.getRef(Current)
     this.limit = limit?.hasStruck === true ? undefined : limit
-    this.clock = fiber.getRef(Clock.Clock)
+  }
+
+  // looked up where it is needed, which it is not while the breaker is closed and all goes well
+  private get clock(): Clock.Clock {
+    return this.fiber.getRef(Clock.Clock)
   }
 
   enter(): Effect.Effect<never, CircuitOpen> | undefined {
-    const { breaker, clock } = this
-    const before = MutableRef.get(breaker.phase.ref)
-    // a closed breaker lets everything through, and needs no clock
+    const { breaker } = this
+    const ref = breaker.phase.ref
+    const before = MutableRef.get(ref)
+    // a closed breaker lets everything through
     if (before._tag !== "Closed") {
-      const now = monotonicMillis(clock)
+      const now = monotonicMillis(this.clock)
       const after = transition(breaker.settings, before, ask, noCalls, now)
       if (!isAdmitted(before, after)) {
         breaker.counts.refused++
@@ -627,52 +521,73 @@ class Call<A, E> {
           })
         )
       }
-      breaker.move(after, now, this.fiber, undefined)
+      MutableRef.set(ref, after)
+      if (before._tag === "Open") breaker.onTransition?.({ to: "HalfOpen", from: "Open" })
     }
-    this.generation = MutableRef.get(breaker.phase.ref).generation
-    if (this.due !== undefined && this.limit !== undefined) this.startedAt = monotonicMillis(clock)
+    this.generation = MutableRef.get(ref).generation
+    if (this.due !== Infinity && this.limit !== undefined) this.startedAt = monotonicMillis(this.clock)
     return undefined
   }
 
   readonly leave = (exit: Exit.Exit<A, E | CircuitOpen>): undefined => {
     if (this.generation < 0) return
-    const { breaker, clock } = this
+    const { breaker } = this
     // `CircuitOpen` comes from `enter` alone, which leaves the generation below zero
-    const outcome = this.cutShort() ?? Outcome.classify(exit as Exit.Exit<A, E>, this.classify, clock)
+    const outcome = this.cutShort() ?? this.outcomeOf(exit as Exit.Exit<A, E>)
     breaker.counts[countOf[outcome._tag]]++
     const phase = MutableRef.get(breaker.phase.ref)
-    if (phase.generation !== this.generation) return
-    const counts = outcome._tag === "Success" || outcome._tag === "Failure"
-    if (phase._tag === "Closed" && !counts) return
-    if (outcome._tag === "Success" && phase._tag === "Closed" && breaker.settings.window.kind === "streak") {
-      // a success can only end the streak, which needs no clock
-      breaker.window.clear()
-      return
+    // an open breaker has let nobody in
+    if (phase.generation !== this.generation || phase._tag === "Open") return
+    let summary = noCalls
+    let now: number
+    if (phase._tag === "Closed") {
+      if (outcome._tag !== "Success" && outcome._tag !== "Failure") return
+      if (outcome._tag === "Success" && breaker.settings.window.kind === "streak") {
+        // a success can only end the streak, which needs no clock
+        breaker.window.clear()
+        return
+      }
+      now = monotonicMillis(this.clock)
+      breaker.window.record(outcome._tag === "Failure", now)
+      summary = breaker.window.summary(now)
+    } else {
+      now = monotonicMillis(this.clock)
     }
-    const now = monotonicMillis(clock)
-    if (phase._tag === "Closed") breaker.window.record(outcome._tag === "Failure", now)
     const event: Event = {
       _tag: "End",
       generation: this.generation,
       outcome: outcome._tag,
-      openFor: (openings) => openTime(breaker.settings, openings, outcome, this.fiber)
+      openFor: (openings) => openTime(breaker.settings, openings, outcome, this.fiber.context)
     }
-    const summary = phase._tag === "Closed" ? breaker.window.summary(now) : noCalls
-    breaker.move(transition(breaker.settings, phase, event, summary, now), now, this.fiber, exit)
+    const next = transition(breaker.settings, phase, event, summary, now)
+    MutableRef.set(breaker.phase.ref, next)
+    if (next._tag === "Open") {
+      breaker.onTransition?.({ to: "Open", from: phase._tag, openFor: Duration.millis(next.until - now), exit })
+    } else if (next._tag === "Closed" && phase._tag === "HalfOpen") {
+      breaker.window.clear()
+      breaker.onTransition?.({ to: "Closed", from: "HalfOpen", exit })
+    }
+  }
+
+  private outcomeOf(exit: Exit.Exit<A, E>): Outcome.Outcome {
+    const classify = this.options?.classify
+    return classify === undefined ? Outcome.fromExit(exit) : Outcome.classify(exit, classify, this.clock)
   }
 
   /**
    * The outcome of a call whose limit has struck from outside: its exit says
-   * nothing then. A timeout of our own is a failure, unless an attempt timeout
-   * stands inside and the attempt was not given its due; a caller's deadline is
-   * ignored.
+   * nothing then. It is a failure if the attempt was given its due: its attempt
+   * timeout, or, where there is none, the whole of the total timeout. A caller's
+   * deadline is ignored, and so is an outer timeout that cuts a total timeout
+   * short.
    */
   private cutShort(): Outcome.Outcome | undefined {
-    const limit = this.limit
+    const { due, limit } = this
     if (limit === undefined || !limit.hasStruck) return undefined
-    const wasGivenItsDue = this.due === undefined
-      ? limit.timeout !== undefined
-      : monotonicMillis(this.clock) - this.startedAt >= this.due
+    const own = this.options?.totalTimeoutOf
+    const wasGivenItsDue = due === Infinity
+      ? limit.timeout !== undefined && (own === undefined || limit.timeout.policy === own)
+      : monotonicMillis(this.clock) - this.startedAt >= due
     return wasGivenItsDue ? cutOff : Outcome.ignored
   }
 }
@@ -680,66 +595,6 @@ class Call<A, E> {
 const ask: Event = { _tag: "Ask" }
 const cutOff = Outcome.failure()
 const countOf = { Success: "success", Failure: "failure", Overload: "overload", Ignored: "ignored" } as const
-
-/**
- * How long, in milliseconds, to stay open after so many openings since it was
- * last closed, when `outcome` opened it.
- *
- * @internal
- */
-export const openTime = (
-  settings: Settings,
-  openings: number,
-  outcome: Outcome.Outcome,
-  fiber: Fiber.Fiber<unknown, unknown>
-): number => {
-  const { maxRetryAfter, open } = settings
-  const own = typeof open === "number"
-    ? open
-    : typeof open === "function"
-    ? functionOpenTime(open, openings)
-    : scheduledOpenTime(open, openings, fiber) ?? defaultOpen
-  const asked = Outcome.retryAfter(outcome)
-  return asked === undefined ? own : Math.max(own, Math.min(Duration.toMillis(asked), maxRetryAfter))
-}
-
-const functionOpenTime = (open: (openings: number) => Duration.Input, openings: number): number => {
-  try {
-    const millis = toMillis(open(openings))
-    if (millis !== undefined && millis > 0 && Number.isFinite(millis)) return millis
-  } catch {
-    // as with a duration that is none: the default takes its place
-  }
-  return defaultOpen
-}
-
-/**
- * The delay of a schedule's step number `openings`, from 0, or of its last step
- * before. The steps are replayed on a time of their own, in which every delay has
- * passed in full. `undefined` where there is none, or a step waits.
- */
-const scheduledOpenTime = (
-  schedule: Schedule.Schedule<unknown>,
-  openings: number,
-  fiber?: Fiber.Fiber<unknown, unknown>
-): number | undefined => {
-  const replay = Effect.gen(function*() {
-    const step = yield* Schedule.toStep(schedule)
-    let now = 0
-    let delay: number | undefined
-    for (let opening = 0; opening <= openings; opening++) {
-      const next = yield* Effect.exit(step(now, opening))
-      if (Exit.isFailure(next)) break
-      const millis = Duration.toMillis(next.value[1])
-      if (!Number.isFinite(millis)) break
-      delay = millis
-      now += millis
-    }
-    return delay
-  })
-  const exit = fiber === undefined ? Effect.runSyncExit(replay) : Effect.runSyncExitWith(fiber.context)(replay)
-  return Exit.isSuccess(exit) && exit.value !== undefined && exit.value > 0 ? exit.value : undefined
-}
 
 // -----------------------------------------------------------------------------
 // errors

@@ -106,8 +106,8 @@ export interface Ignored {
 
 /**
  * Decides the outcome of an attempt; `undefined` leaves it to the default. One
- * that throws is treated as having said nothing. The clock serves wall times
- * such as HTTP dates.
+ * that throws is treated as having said nothing, and none is asked about an
+ * interruption. The clock serves wall times such as HTTP dates.
  *
  * @category models
  * @since 0.1.0
@@ -189,9 +189,12 @@ export const retryAfter = (outcome: Outcome): Duration.Duration | undefined =>
 export const isRetryable = (outcome: Outcome): boolean =>
   outcome._tag === "Overload" || (outcome._tag === "Failure" && outcome.retryable)
 
-const isOutcome = (u: unknown): u is Outcome =>
-  hasProperty(u, "_tag") &&
-  (u._tag === "Success" || u._tag === "Failure" || u._tag === "Overload" || u._tag === "Ignored")
+const isOutcome = (u: unknown): u is Outcome => {
+  if (!hasProperty(u, "_tag")) return false
+  if (u._tag === "Success" || u._tag === "Ignored") return true
+  return (u._tag === "Failure" || u._tag === "Overload") &&
+    (!("retryAfter" in u) || u.retryAfter === undefined || Duration.isDuration(u.retryAfter))
+}
 
 /**
  * The outcome that an error carries under {@link symbol}, if it does.
@@ -200,7 +203,8 @@ const isOutcome = (u: unknown): u is Outcome =>
  * @since 0.1.0
  */
 export const carriedBy = (error: unknown): Outcome | undefined =>
-  hasProperty(error, symbol) && isOutcome(error[symbol]) ? error[symbol] : undefined
+  // an error may compute its outcome, and may be anything at all
+  guard(() => hasProperty(error, symbol) && isOutcome(error[symbol]) ? error[symbol] : undefined)
 
 /**
  * The outcome of a typed error: the one it carries under {@link symbol}, else a
@@ -309,4 +313,7 @@ export const classify = <A, E>(
   exit: Exit.Exit<A, E>,
   classifier: Classifier<A, E> | undefined,
   clock: Clock.Clock
-): Outcome => (classifier === undefined ? undefined : guard(() => classifier(exit, clock))) ?? fromExit(exit)
+): Outcome =>
+  classifier === undefined || (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause))
+    ? fromExit(exit)
+    : guard(() => classifier(exit, clock)) ?? fromExit(exit)

@@ -2,9 +2,12 @@
  * Policies in their standard order, under one name.
  *
  * From the outside in: total timeout, retry, circuit breaker, attempt timeout,
- * the work. So the total timeout covers every wait, the breaker sees every
- * attempt, and a retry that meets an open circuit ends at once. Each part is
+ * the work. So the total timeout covers every wait, and the breaker sees every
+ * attempt. A retry is not waited for where the breaker is open beyond the wait:
+ * the call ends at once, with the error of its last attempt. Each part is
  * optional; for another order compose the policies by hand.
+ *
+ * A duration is written like `"2 seconds"`; a number counts milliseconds.
  *
  * @since 0.1.0
  */
@@ -14,10 +17,13 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as MutableRef from "effect/MutableRef"
 import * as Result from "effect/Result"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { DeadlineExceeded } from "./Deadline.ts"
-import { nonEmpty, onlyKeys, type OnlyKnown, optionalFunction, positiveMillis } from "./internal/options.ts"
+import type { OnlyKnown } from "./internal/onlyKnown.ts"
+import { nonEmpty, onlyKeys, optionalFunction, positiveMillis, within } from "./internal/options.ts"
+import { inOwnFiber } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Retry from "./Retry.ts"
@@ -51,11 +57,14 @@ type Has<O, K extends keyof Options> = K extends keyof O ?
  * @category models
  * @since 0.1.0
  */
-export type ErrorOf<O> =
-  | (Has<O, "totalTimeout"> extends true ? Timeout.TimedOut | DeadlineExceeded : never)
-  | (Has<O, "attemptTimeout"> extends true ? Timeout.TimedOut | DeadlineExceeded : never)
-  | (Has<O, "circuitBreaker"> extends true ? CircuitBreaker.CircuitOpen : never)
-  | ("retry" extends keyof O ? Retry.ErrorOf<O["retry"]> : never)
+export type ErrorOf<O> = O extends unknown ? (
+    | (Has<O, "totalTimeout"> extends true ? Timeout.TimedOut | DeadlineExceeded : never)
+    | (Has<O, "attemptTimeout"> extends true ? Timeout.TimedOut | DeadlineExceeded : never)
+    | (Has<O, "circuitBreaker"> extends true ? CircuitBreaker.CircuitOpen : never)
+    | ("retry" extends keyof O ? Retry.ErrorOf<O["retry"]> : never)
+    // so that editors show the errors instead of this type
+  ) extends infer Errors ? Errors : never
+  : never
 
 /**
  * Our own refusals, made before the work ran.
@@ -107,7 +116,12 @@ export interface Pipeline<out PE> {
   ) => Effect.Effect<A, E | PE, R>
 }
 
-/** Refuses, at compile time, keys that the options do not have. */
+/**
+ * Refuses, at compile time, keys that the options do not have.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type OnlyKnownKeys<O> = OnlyKnown<O, Options>
 
 /**
@@ -118,6 +132,8 @@ export type OnlyKnownKeys<O> = OnlyKnown<O, Options>
  */
 export interface Settings {
   readonly name: string
+  /** The name of its breaker, where it has one: that of the pipeline, unless it is shared with another. */
+  readonly breakerName: string
   readonly totalTimeout: number | undefined
   readonly retry: Retry.Settings | undefined
   readonly circuitBreaker: CircuitBreaker.Settings | undefined
@@ -134,21 +150,25 @@ const present = <A>(part: A | false | undefined): part is A => part !== undefine
  * @since 0.1.0
  */
 export const settings = (name: string, options: Options): Settings => {
-  onlyKeys("Pipeline", options, ["totalTimeout", "retry", "circuitBreaker", "attemptTimeout", "classify"])
-  const { attemptTimeout, circuitBreaker, classify, retry, totalTimeout } = options
-  const infinite = { infinite: true } as const
-  return {
-    name: nonEmpty("Pipeline", "name", name),
-    totalTimeout: present(totalTimeout)
-      ? positiveMillis("Pipeline", "totalTimeout", totalTimeout, infinite)
-      : undefined,
-    retry: present(retry) ? Retry.settings(retry) : undefined,
-    circuitBreaker: present(circuitBreaker) ? CircuitBreaker.settings(circuitBreaker) : undefined,
-    attemptTimeout: present(attemptTimeout)
-      ? positiveMillis("Pipeline", "attemptTimeout", attemptTimeout, infinite)
-      : undefined,
-    classify: optionalFunction("Pipeline", "classify", classify)
-  }
+  nonEmpty("Pipeline", "name", name)
+  return within(`Pipeline ${JSON.stringify(name)}`, () => {
+    onlyKeys("Pipeline", options, ["totalTimeout", "retry", "circuitBreaker", "attemptTimeout", "classify"])
+    const { attemptTimeout, circuitBreaker, classify, retry, totalTimeout } = options
+    // one that is infinite is none
+    const timeout = (option: string, duration: Duration.Input | false | undefined) => {
+      const millis = present(duration) ? positiveMillis("Pipeline", option, duration, { infinite: true }) : Infinity
+      return millis === Infinity ? undefined : millis
+    }
+    return {
+      name,
+      breakerName: name,
+      totalTimeout: timeout("totalTimeout", totalTimeout),
+      retry: present(retry) ? Retry.settings(retry) : undefined,
+      circuitBreaker: present(circuitBreaker) ? CircuitBreaker.settings(circuitBreaker) : undefined,
+      attemptTimeout: timeout("attemptTimeout", attemptTimeout),
+      classify: optionalFunction("Pipeline", "classify", classify)
+    }
+  })
 }
 
 /**
@@ -187,21 +207,19 @@ export const make = <const O extends Options>(
 }
 
 /**
- * Makes a pipeline from checked settings. `circuitBreaker` names the breaker where
- * it is not the pipeline's own.
+ * Makes a pipeline from checked settings.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const fromSettings = (
-  settings: Settings,
-  names?: { readonly circuitBreaker: string }
+  settings: Settings
 ): Effect.Effect<Pipeline<PipelineError>, never, Resilience.Resilience> =>
   Effect.flatMap(Resilience.Resilience, (resilience) =>
     Effect.map(
       settings.circuitBreaker === undefined
         ? Effect.undefined
-        : resilience.circuitBreaker(names?.circuitBreaker ?? settings.name, settings.circuitBreaker),
+        : resilience.circuitBreaker(settings.breakerName, settings.circuitBreaker),
       (circuitBreaker) => compose(settings, resilience, circuitBreaker)
     ))
 
@@ -211,7 +229,7 @@ export const fromSettings = (
  */
 const compose = (
   settings: Settings,
-  resilience: Resilience.Resilience["Service"],
+  { publish, test }: Resilience.Resilience["Service"],
   circuitBreaker: CircuitBreaker.CircuitBreaker | undefined
 ): Pipeline<PipelineError> => {
   const { attemptTimeout, name, retry, totalTimeout } = settings
@@ -219,82 +237,101 @@ const compose = (
     duration === undefined ? undefined : Timeout.make({ policy: name, limit, duration })
   const total = timeout("total", totalTimeout)
   const attempt = timeout("attempt", attemptTimeout)
-  const { publish, test } = resilience
+  const classifyAll = forWork(settings, settings.classify)
+  const due: CircuitBreaker.CallOptions<unknown, unknown> = {
+    // no attempt is given more than the total timeout
+    attemptTimeout: attemptTimeout === undefined ? undefined : Math.min(attemptTimeout, totalTimeout ?? Infinity),
+    totalTimeoutOf: totalTimeout === undefined ? undefined : name
+  }
+
+  const willRefuse = (at: number): boolean => {
+    const phase = circuitBreaker === undefined ? undefined : MutableRef.get(circuitBreaker.phase.ref)
+    return phase?._tag === "Open" && at < phase.until
+  }
 
   const protect = <A, E, R>(
     self: Effect.Effect<A, E, R>,
     options: CallOptions<A, E> = {}
   ): Effect.Effect<A, E | PipelineError, R> => {
-    if (test?.passThrough === true) return self
     const call = { pipeline: name, operation: options.operation ?? "" }
-    return Effect.withFiber((fiber) => {
-      const classify = forWork(name, Outcome.orElse(options.classify, settings.classify))
-      let effect: Effect.Effect<A, E | PipelineError, R> = test === undefined ? self : withFault(self, name, test)
-      if (attempt !== undefined) effect = attempt(effect)
-      // what an attempt forks as children must not live on into the next one; a timeout gives it a fiber anyway
-      else if (retry !== undefined) effect = Effect.raceAllFirst([effect])
-      if (circuitBreaker !== undefined) effect = circuitBreaker.protect(effect, { classify, attemptTimeout })
-      effect = onError(effect, name, (error) => {
+    const classify = options.classify === undefined
+      ? classifyAll
+      : forWork(settings, Outcome.orElse(options.classify, settings.classify))
+
+    const work = test === undefined ? self : withFault(self, name, test)
+    let effect: Effect.Effect<A, E | PipelineError, R> = attempt === undefined ? inOwnFiber(work) : attempt(work)
+    if (circuitBreaker !== undefined) effect = circuitBreaker.protect(effect, { ...due, classify })
+    if (circuitBreaker !== undefined || attempt !== undefined) {
+      effect = onError(effect, settings, (error) => {
         if (error._tag === "CircuitOpen") {
           const retryAfter = error.retryAfter === undefined ? {} : { retryAfter: error.retryAfter }
-          publish((at) => ({ _tag: "Refused", at, ...call, by: "circuitBreaker", ...retryAfter }), fiber)
+          publish((at) => ({ _tag: "Refused", at, ...call, by: "circuitBreaker", ...retryAfter }))
         } else if (error._tag === "TimedOut" && error.limit === "attempt") {
-          publish((at) => ({ _tag: "TimedOut", at, ...call, limit: "attempt" }), fiber)
+          publish((at) => ({ _tag: "TimedOut", at, ...call, limit: "attempt" }))
         }
       })
-      if (retry !== undefined && options.idempotent !== false) {
-        effect = Retry.run(effect, retry, { classify, retryIf: options.retryIf, dispose: options.dispose }, {
-          policy: name,
-          sleeps: test === undefined || test.delays,
-          retrying: (progress) => publish((at) => ({ _tag: "Retrying", at, ...call, ...progress }), fiber),
-          exhausted: ({ attempt, reason }) =>
-            publish((at) => ({ _tag: "RetriesExhausted", at, ...call, attempts: attempt, reason }), fiber)
-        })
+    }
+    if (retry !== undefined && options.idempotent !== false) {
+      effect = Retry.run(effect, retry, { classify, retryIf: options.retryIf, dispose: options.dispose }, {
+        policy: name,
+        sleeps: test === undefined || test.delays,
+        willRefuse,
+        retrying: (progress) => publish((at) => ({ _tag: "Retrying", at, ...call, ...progress })),
+        exhausted: ({ attempt, reason }) =>
+          publish((at) => ({ _tag: "RetriesExhausted", at, ...call, attempts: attempt, reason }))
+      })
+    }
+    if (total !== undefined) effect = total(effect)
+    if (total === undefined && attempt === undefined) return effect
+    return onError(effect, settings, (error) => {
+      if (error._tag === "DeadlineExceeded" || (error._tag === "TimedOut" && error.limit === "total")) {
+        const limit = error._tag === "TimedOut" ? "total" : "deadline"
+        publish((at) => ({ _tag: "TimedOut", at, ...call, limit }))
       }
-      if (total !== undefined) effect = total(effect)
-      return onError(effect, name, (error) => {
-        if (error._tag === "DeadlineExceeded" || (error._tag === "TimedOut" && error.limit === "total")) {
-          const limit = error._tag === "TimedOut" ? "total" : "deadline"
-          publish((at) => ({ _tag: "TimedOut", at, ...call, limit }), fiber)
-        }
-      })
     })
   }
 
-  return { name, settings, circuitBreaker, protect }
+  return { name, settings, circuitBreaker, protect: test?.passThrough === true ? (self) => self : protect }
 }
 
+type OwnError = CircuitBreaker.CircuitOpen | Timeout.TimedOut | DeadlineExceeded
+
 /** The error that this pipeline itself has added to a cause. */
-const ownError = (cause: Cause.Cause<unknown>, name: string): PipelineError | undefined => {
+const ownError = (cause: Cause.Cause<unknown>, { breakerName, name }: Settings): OwnError | undefined => {
   const found = Cause.findError(cause)
   if (Result.isFailure(found)) return undefined
   const error = found.success
-  return (error instanceof CircuitBreaker.CircuitOpen || error instanceof Timeout.TimedOut ||
-      error instanceof DeadlineExceeded || error instanceof Retry.RetriesExhausted) && error.policy === name
-    ? error
-    : undefined
+  try {
+    if (error instanceof CircuitBreaker.CircuitOpen) return error.policy === breakerName ? error : undefined
+    return (error instanceof Timeout.TimedOut || error instanceof DeadlineExceeded) && error.policy === name
+      ? error
+      : undefined
+  } catch {
+    // an error may be anything, even a proxy that must not be asked
+    return undefined
+  }
 }
 
 const onError = <A, E, R>(
   self: Effect.Effect<A, E, R>,
-  name: string,
-  f: (error: PipelineError) => void
+  settings: Settings,
+  f: (error: OwnError) => void
 ): Effect.Effect<A, E, R> =>
   Effect.onExitPrimitive(self, (exit) => {
-    const error = exit._tag === "Failure" ? ownError(exit.cause, name) : undefined
+    const error = exit._tag === "Failure" ? ownError(exit.cause, settings) : undefined
     if (error !== undefined) f(error)
     return undefined
   })
 
 /** A classifier of the work alone: what the pipeline itself adds says what it is. */
 const forWork = <A, E>(
-  name: string,
+  settings: Settings,
   classify: Outcome.Classifier<A, E> | undefined
 ): Outcome.Classifier<A, E | PipelineError> | undefined =>
   classify === undefined ?
     undefined :
     (exit, clock) =>
-      exit._tag === "Failure" && ownError(exit.cause, name) !== undefined
+      exit._tag === "Failure" && ownError(exit.cause, settings) !== undefined
         ? undefined
         // the errors of the pipeline have just been ruled out
         : classify(exit as Exit.Exit<A, E>, clock)
@@ -330,7 +367,7 @@ const withFault = <A, E, R>(
  */
 export interface TestOptions extends Pick<Resilience.TestOptions, "delays" | "passThrough"> {
   /** The state that its breaker starts in. */
-  readonly circuitBreaker?: "Closed" | "Open" | "HalfOpen" | undefined
+  readonly circuitBreaker?: CircuitBreaker.Phase["_tag"] | undefined
   /** What becomes of its attempts: one fault each, then none. */
   readonly faults?: ReadonlyArray<Resilience.Fault> | undefined
 }

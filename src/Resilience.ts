@@ -12,12 +12,13 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { reasonOf } from "./internal/exit.ts"
+import { openTime } from "./internal/openTime.ts"
 import { oneOf, onlyKeys } from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import * as Outcome from "./Outcome.ts"
@@ -31,7 +32,7 @@ import type { ResilienceEvent } from "./ResilienceEvent.ts"
  */
 export interface TestOptions {
   /** Breakers that start in another state than closed, by name. An open one stays open for its full time. */
-  readonly circuitBreakers?: Readonly<Record<string, "Closed" | "Open" | "HalfOpen">> | undefined
+  readonly circuitBreakers?: Readonly<Record<string, CircuitBreaker.Phase["_tag"]>> | undefined
   /** Whether retries really wait. Default: `false`. */
   readonly delays?: boolean | undefined
   /** Whether pipelines do nothing at all. Default: `false`. */
@@ -62,8 +63,6 @@ export type Fault =
 export interface TestMode {
   readonly delays: boolean
   readonly passThrough: boolean
-  /** The state that a breaker starts in. */
-  readonly initial: (circuitBreaker: string) => "Closed" | "Open" | "HalfOpen" | undefined
   /** Takes the next fault of a pipeline off its list. */
   readonly takeFault: (pipeline: string) => Fault | undefined
 }
@@ -94,8 +93,11 @@ export class Resilience extends Context.Service<Resilience, {
    * loses the oldest events; it never slows a call.
    */
   readonly events: Stream.Stream<ResilienceEvent>
-  /** Tells the listeners, if there are any; the event is only made for them. For policies of one's own. */
-  readonly publish: (event: (at: number) => ResilienceEvent, fiber: Fiber.Fiber<unknown, unknown>) => void
+  /**
+   * Tells the listeners, if there are any; the event is only made for them. For
+   * policies of one's own, which call it within a running effect.
+   */
+  readonly publish: (event: (at: number) => ResilienceEvent) => void
   /** What a test has changed about all pipelines; `undefined` outside tests. */
   readonly test: TestMode | undefined
 }>()("effect-resilience/Resilience") {}
@@ -135,14 +137,16 @@ export const layer: Layer.Layer<Resilience> = /*#__PURE__*/ Layer.effect(
 export const layerTest = (options: TestOptions = {}): Layer.Layer<Resilience> => {
   // the options are checked now; each build takes the faults from the start
   testMode(options)
-  return Layer.effect(Resilience, Effect.suspend(() => make(testMode(options))))
+  return Layer.effect(Resilience, Effect.suspend(() => make(testMode(options), options.circuitBreakers)))
 }
 
-/** Functions and schedules that are written in place are never equal, and need not be. */
-const comparable = (settings: CircuitBreaker.Settings): object => ({
-  ...settings,
-  open: typeof settings.open === "number" ? settings.open : undefined
-})
+/** Which settings differ, and how. Functions and schedules are not compared: written in place, no two are equal. */
+const differences = (existing: CircuitBreaker.Settings, asked: CircuitBreaker.Settings): ReadonlyArray<string> =>
+  (["trip", "window", "open", "maxRetryAfter", "halfOpen"] as const).flatMap((key) => {
+    const [had, wants] = [existing[key], asked[key]]
+    const isOpaque = key === "open" && typeof had !== "number" && typeof wants !== "number"
+    return isOpaque || Equal.equals(had, wants) ? [] : [`${key} ${JSON.stringify(had)}, not ${JSON.stringify(wants)}`]
+  })
 
 const testMode = (options: TestOptions): TestMode => {
   onlyKeys("Resilience.layerTest", options, ["circuitBreakers", "delays", "passThrough", "faults"])
@@ -153,7 +157,6 @@ const testMode = (options: TestOptions): TestMode => {
   return {
     delays: options.delays ?? false,
     passThrough: options.passThrough ?? false,
-    initial: (circuitBreaker) => options.circuitBreakers?.[circuitBreaker],
     takeFault: (pipeline) => faults.get(pipeline)?.shift()
   }
 }
@@ -161,38 +164,44 @@ const testMode = (options: TestOptions): TestMode => {
 /** Events that a slow listener may be behind before it loses the oldest. */
 const eventCapacity = 4096
 
-const make = Effect.fnUntraced(function*(test: TestMode | undefined) {
+const make = Effect.fnUntraced(function*(
+  test: TestMode | undefined,
+  phases: Readonly<Record<string, CircuitBreaker.Phase["_tag"]>> = {}
+) {
   const breakers = new Map<string, CircuitBreaker.CircuitBreaker>()
   const pubsub = yield* PubSub.sliding<ResilienceEvent>(eventCapacity)
   let listeners = 0
 
-  const publish: Resilience["Service"]["publish"] = (event, fiber) => {
-    if (listeners === 0) return
+  const publish: Resilience["Service"]["publish"] = (event) => {
+    const fiber = Fiber.getCurrent()
+    if (listeners === 0 || fiber === undefined) return
     const made = event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
     // for a full one only the effect makes room, and without it all listeners would lose what is new
     if (!PubSub.publishUnsafe(pubsub, made)) Effect.runSyncWith(fiber.context)(PubSub.publish(pubsub, made))
   }
 
-  const onTransition =
-    (pipeline: string) => (transition: CircuitBreaker.Transition, fiber: Fiber.Fiber<unknown, unknown>): void =>
-      publish((at): ResilienceEvent => {
-        const { exit, from, openFor, to } = transition
-        if (openFor !== undefined && exit !== undefined) {
-          const reason = reasonOf(exit)
-          return { _tag: "CircuitOpened", at, pipeline, from: from === "Closed" ? from : "HalfOpen", openFor, reason }
+  const onTransition = (pipeline: string) => (transition: CircuitBreaker.Transition): void =>
+    publish((at): ResilienceEvent => {
+      switch (transition.to) {
+        case "Open": {
+          const { exit, from, openFor } = transition
+          return { _tag: "CircuitOpened", at, pipeline, from, openFor, reason: reasonOf(exit) }
         }
-        return { _tag: to === "Closed" ? "CircuitClosed" : "CircuitHalfOpened", at, pipeline }
-      }, fiber)
+        case "HalfOpen":
+          return { _tag: "CircuitHalfOpened", at, pipeline }
+        case "Closed":
+          return { _tag: "CircuitClosed", at, pipeline }
+      }
+    })
 
   const initial = (
     name: string,
     settings: CircuitBreaker.Settings,
     fiber: Fiber.Fiber<unknown, unknown>
   ): CircuitBreaker.Phase => {
-    switch (test?.initial(name)) {
+    switch (phases[name]) {
       case "Open": {
-        const openFor = CircuitBreaker.openTime(settings, 0, Outcome.ignored, fiber)
-        const until = monotonicMillis(fiber.getRef(Clock.Clock)) + openFor
+        const until = monotonicMillis(fiber.getRef(Clock.Clock)) + openTime(settings, 0, Outcome.ignored, fiber.context)
         return { _tag: "Open", generation: 1, openings: 1, until }
       }
       case "HalfOpen":
@@ -206,11 +215,14 @@ const make = Effect.fnUntraced(function*(test: TestMode | undefined) {
       Effect.withFiber((fiber) => {
         const existing = breakers.get(name)
         if (existing !== undefined) {
-          return Equal.equals(comparable(existing.settings), comparable(settings)) ?
-            Effect.succeed(existing) :
-            Effect.die(
-              new RangeError(`Resilience: circuit breaker ${JSON.stringify(name)} exists already, with other options`)
+          const differing = differences(existing.settings, settings)
+          return differing.length === 0 ? Effect.succeed(existing) : Effect.die(
+            new RangeError(
+              `Resilience: circuit breaker ${JSON.stringify(name)} exists already, with other options: ${
+                differing.join("; ")
+              }`
             )
+          )
         }
         const breaker = CircuitBreaker.makeUnsafe(name, settings, {
           initial: initial(name, settings, fiber),

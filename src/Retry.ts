@@ -17,27 +17,26 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
-import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { CircuitOpen } from "./CircuitBreaker.ts"
 import * as backoff from "./internal/backoff.ts"
 import { reasonOf } from "./internal/exit.ts"
+import type { OnlyKnown } from "./internal/onlyKnown.ts"
 import {
+  answeredMillis,
   flag,
   integer,
   millisOrZero,
   oneOf,
   onlyKeys,
-  type OnlyKnown,
   optionalFunction,
   positiveMillis,
-  refuse,
-  toMillis
+  refuse
 } from "./internal/options.ts"
 import { monotonicMillis, sleepUntil } from "./internal/time.ts"
-import { Current } from "./internal/timeLimit.ts"
+import { Current, inOwnFiber } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
 
@@ -49,7 +48,8 @@ import type { Policy } from "./Policy.ts"
  * - `exponential`: `base * factor ^ (n - 1)`; `factor` defaults to 2
  * - `fibonacci`: `base` times 1, 1, 2, 3, 5, ...
  * - `decorrelated`: `U(base, 3 * previous delay)`
- * - a `Schedule`: its delays, for as long as it goes on
+ * - a `Schedule`: its delays, for as long as it goes on. It runs on elapsed time,
+ *   so one that asks for times of the day, such as `Schedule.cron`, is not for this
  * - a function of the retry's number, from 1, and the error or result that is
  *   retried; where it throws, or answers with no finite duration, the default
  *   backoff takes its place
@@ -139,7 +139,11 @@ export interface CallOptions<in A, in E> {
   readonly classify?: Outcome.Classifier<A, E> | undefined
   /** Results to retry although the dependency is well, such as "not ready yet". */
   readonly retryIf?: ((result: A) => boolean) | undefined
-  /** Gives back what a discarded result holds. It is run for every result that is retried. */
+  /**
+   * Gives back what a discarded result holds. It is run for every result that is
+   * retried, and cannot be interrupted: it must come to an end. Where it fails,
+   * that is logged.
+   */
   readonly dispose?: ((result: A) => Effect.Effect<void>) | undefined
 }
 
@@ -207,12 +211,15 @@ const resolveBackoff = (input: Backoff): ResolvedBackoff => {
     cap: input.cap === undefined ? defaultCap : positiveMillis("Retry", "backoff.cap", input.cap),
     jitter
   })
+  if (typeof input !== "object" || input === null) {
+    return refuse("Retry", "backoff", "an object with a kind, a schedule, or a function", input)
+  }
   if (input.kind === "constant") {
     onlyKeys("Retry.backoff", input, ["kind", "delay", "cap"])
     return formula(backoff.constant(positiveMillis("Retry", "backoff.delay", input.delay)), noCap)
   }
   const kinds = ["linear", "exponential", "fibonacci", "decorrelated"]
-  if (!kinds.includes(input.kind)) refuse("Retry", "backoff.kind", `constant, ${kinds.join(", ")}`, input.kind)
+  oneOf("Retry", "backoff.kind", input.kind, ["constant", ...kinds])
   const base = positiveMillis("Retry", "backoff.base", input.base)
   const cap = Math.max(base, 30_000)
   switch (input.kind) {
@@ -250,7 +257,10 @@ const resolveJitter = (jitter: Jitter): backoff.Spread => {
     case "decorrelated":
       return backoff.decorrelated
   }
-  if (typeof jitter !== "object" || jitter === null || !(jitter.factor >= 0 && jitter.factor <= 1)) {
+  if (
+    typeof jitter !== "object" || jitter === null ||
+    !(typeof jitter.factor === "number" && jitter.factor >= 0 && jitter.factor <= 1)
+  ) {
     return refuse("Retry", "jitter", "none, full, equal, decorrelated or a factor from 0 to 1", jitter)
   }
   onlyKeys("Retry.jitter", jitter, ["factor"])
@@ -274,17 +284,25 @@ export const settings = (options: Options = {}): Settings => {
     "retryCircuitOpen",
     "onExhausted"
   ])
-  const { cap, delays, jitter } = resolveBackoff(options.backoff ?? defaultBackoff)
+  const {
+    backoff: chosenBackoff = defaultBackoff,
+    maxElapsed = 60_000,
+    maxRetryAfter = 30_000,
+    onExhausted = "lastError",
+    retryCircuitOpen = false,
+    times = 3
+  } = options
+  const { cap, delays, jitter } = resolveBackoff(chosenBackoff)
   return {
     delays,
     cap,
-    times: integer("Retry", "times", options.times ?? 3, 0),
-    maxElapsed: positiveMillis("Retry", "maxElapsed", options.maxElapsed ?? 60_000, { infinite: true }),
-    maxRetryAfter: millisOrZero("Retry", "maxRetryAfter", options.maxRetryAfter ?? 30_000, { infinite: true }),
-    spread: resolveJitter(options.jitter ?? jitter),
+    times: integer("Retry", "times", times, 0),
+    maxElapsed: positiveMillis("Retry", "maxElapsed", maxElapsed, { infinite: true }),
+    maxRetryAfter: millisOrZero("Retry", "maxRetryAfter", maxRetryAfter, { infinite: true }),
+    spread: resolveJitter(options.jitter === undefined ? jitter : options.jitter),
     while: optionalFunction("Retry", "while", options.while),
-    retryCircuitOpen: flag("Retry", "retryCircuitOpen", options.retryCircuitOpen ?? false),
-    wraps: oneOf("Retry", "onExhausted", options.onExhausted ?? "lastError", ["lastError", "wrap"]) === "wrap"
+    retryCircuitOpen: flag("Retry", "retryCircuitOpen", retryCircuitOpen),
+    wraps: oneOf("Retry", "onExhausted", onExhausted, ["lastError", "wrap"]) === "wrap"
   }
 }
 
@@ -312,7 +330,7 @@ export const settings = (options: Options = {}): Settings => {
 export const make = <const O extends Options = {}>(options?: O & OnlyKnown<O, Options>): Policy<ErrorOf<O>> => {
   const resolved = settings(options)
   // `run` fails with RetriesExhausted only where the settings wrap, which is what ErrorOf<O> says
-  return ((self) => run(self, resolved)) as Policy<ErrorOf<O>>
+  return ((self) => run(inOwnFiber(self), resolved)) as Policy<ErrorOf<O>>
 }
 
 /**
@@ -350,7 +368,7 @@ export const retry: {
   2,
   <A, E, R>(self: Effect.Effect<A, E, R>, options: Options & CallOptions<A, E>) => {
     const { classify, dispose, retryIf, ...rest } = options
-    return run(self, settings(rest), { classify, dispose, retryIf })
+    return run(inOwnFiber(self), settings(rest), { classify, dispose, retryIf })
   }
 )
 
@@ -367,6 +385,8 @@ export interface Watch {
   readonly exhausted: (progress: Omit<Progress, "delay">) => void
   /** Whether waits are really slept. */
   readonly sleeps: boolean
+  /** Whether an attempt at that time, in monotonic milliseconds, is sure to be refused. */
+  readonly willRefuse: (at: number) => boolean
 }
 
 /**
@@ -392,8 +412,13 @@ export const run = <A, E, R>(
     const baseDelay = (reason: unknown): Effect.Effect<number | undefined> => {
       const { delays } = settings
       if (delays.kind === "formula") return Effect.succeed(delays.at(attempt))
-      if (delays.kind === "function") return Effect.sync(() => functionDelay(delays.at, attempt, reason))
-      const now = clock.currentTimeMillisUnsafe()
+      if (delays.kind === "function") {
+        return Effect.sync(() =>
+          answeredMillis(() => delays.at(attempt, reason)) ??
+            Math.min(defaultBackoff.cap, backoff.exponential(defaultBackoff.base, 2)(attempt))
+        )
+      }
+      const now = monotonicMillis(clock)
       if (step !== undefined) return step(now, reason)
       return Effect.flatMap(scheduleDelays(delays.schedule), (made) => {
         step = made
@@ -427,8 +452,10 @@ export const run = <A, E, R>(
         const now = monotonicMillis(clock)
         if (now + delay - startedAt > settings.maxElapsed) return "exhausted"
         const limit = fiber.getRef(Current)
-        // no time would be left for an attempt
-        return limit !== undefined && now + delay >= limit.expiresAt ? "stop" : delay
+        // no time would be left for an attempt, or it would not be made
+        const isPointless = (limit !== undefined && now + delay >= limit.expiresAt) ||
+          (!settings.retryCircuitOpen && watch?.willRefuse(now + delay) === true)
+        return isPointless ? "stop" : delay
       })
     }
 
@@ -500,27 +527,15 @@ const holds = <A>(predicate: (a: A) => boolean, a: A): boolean => {
   }
 }
 
-const functionDelay = (at: FunctionBackoff, retry: number, reason: unknown): number => {
-  try {
-    const millis = toMillis(at(retry, reason))
-    if (millis !== undefined && Number.isFinite(millis)) return millis
-  } catch {
-    // as with a duration that is none: the default backoff takes its place
-  }
-  return Math.min(defaultBackoff.cap, backoff.exponential(defaultBackoff.base, 2)(retry))
-}
-
+// whatever else a schedule does than go on is its end
 const scheduleDelays = (
   schedule: Schedule.Schedule<unknown>
 ): Effect.Effect<(now: number, input: unknown) => Effect.Effect<number | undefined>> =>
-  Effect.map(
-    Schedule.toStep(schedule),
-    (step) => (now, input) =>
-      Effect.map(Effect.option(step(now, input)), (result) => {
-        const millis = Option.isSome(result) ? Duration.toMillis(result.value[1]) : undefined
-        return millis === undefined || Number.isFinite(millis) ? millis : undefined
-      })
-  )
+  Effect.map(Schedule.toStep(schedule), (step) => (now, input) =>
+    Effect.map(Effect.exit(step(now, input)), (exit) => {
+      const millis = exit._tag === "Success" ? Duration.toMillis(exit.value[1]) : Infinity
+      return Number.isFinite(millis) ? millis : undefined
+    }))
 
 /**
  * All attempts were used up. Only with `onExhausted: "wrap"`.
@@ -542,7 +557,9 @@ export class RetriesExhausted extends Schema.TaggedError<RetriesExhausted>()("Re
     return retriedEnough
   }
   override get message(): string {
-    return `${this.policy}: gave up after ${this.attempts} attempts in ${Duration.format(this.elapsed)}`
+    const { attempts, elapsed, lastError } = this
+    const last = lastError instanceof Error ? `; the last failed with ${lastError.message || lastError.name}` : ""
+    return `${this.policy}: gave up after ${attempts} attempts in ${Math.round(Duration.toMillis(elapsed))} ms${last}`
   }
 }
 

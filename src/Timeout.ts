@@ -6,6 +6,8 @@
  * An inherited deadline that is sooner takes the place of the timeout and fails
  * with `DeadlineExceeded`.
  *
+ * Clean-up that runs because a limit has struck is not limited by it any more.
+ *
  * Where a breaker stands under a timeout, a call cut by it counts as a failure:
  * the limit marks its record before it interrupts. A plain `Effect.timeout`
  * cannot be told from a caller who went away, and counts for nothing.
@@ -15,7 +17,7 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { DeadlineExceeded } from "./Deadline.ts"
-import { onlyKeys, positiveMillis, refuse } from "./internal/options.ts"
+import { nonEmpty, oneOf, onlyKeys, positiveMillis } from "./internal/options.ts"
 import { limitTime } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
@@ -44,11 +46,10 @@ export interface Options {
 export const make = (options: Options): Policy<TimedOut | DeadlineExceeded> => {
   onlyKeys("Timeout", options, ["duration", "limit", "policy"])
   const millis = positiveMillis("Timeout", "duration", options.duration, { infinite: true })
-  if (options.limit !== "attempt" && options.limit !== "total") {
-    refuse("Timeout", "limit", "attempt or total", options.limit)
-  }
-  const policy = options.policy ?? "Timeout"
-  const own = { millis, timeout: { policy, limit: options.limit, millis } }
+  const { limit, policy = "Timeout" } = options
+  oneOf("Timeout", "limit", limit, ["attempt", "total"])
+  nonEmpty("Timeout", "policy", policy)
+  const own = { millis, timeout: { policy, limit, millis } }
   return (self) =>
     limitTime(self, own, (struck) =>
       struck.timeout === undefined

@@ -96,14 +96,52 @@ describe("Pipeline.make", () => {
       assert.deepStrictEqual({ at, got, starts }, { at: 11_000, got: "TimedOut", starts: [0, 4_000, 8_000] })
     }).pipe(Effect.provide(Resilience.layer)))
 
-  it.effect("lets the breaker see every attempt, and a retry that meets an open circuit ends at once", () =>
+  it.effect("lets the breaker see every attempt, and ends with the last error where a retry would be refused", () =>
     Effect.gen(function*() {
       const pipeline = yield* Pipeline.make("p", {
         retry: { times: 9, ...constant },
         circuitBreaker: { trip: { kind: "consecutive", failures: 3 }, open: "1 minute" }
       })
       const { at, got, starts } = yield* play(pipeline, fails)
-      assert.deepStrictEqual({ at, got, starts }, { at: 3_000, got: "CircuitOpen", starts: [0, 1_000, 2_000] })
+      assert.deepStrictEqual({ at, got, starts }, { at: 2_000, got: "Boom", starts: [0, 1_000, 2_000] })
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("refuses a retry whose circuit was opened by another call while it waited", () =>
+    Effect.gen(function*() {
+      const pipeline = yield* Pipeline.make("p", {
+        retry: { times: 9, ...constant },
+        circuitBreaker: { trip: { kind: "consecutive", failures: 2 }, open: "1 minute" }
+      })
+      const { starts, work } = recorded(fails)
+      const waiting = yield* start(Effect.exit(pipeline.protect(work)))
+      yield* TestClock.adjust("500 millis")
+      assert.strictEqual(brief(yield* Effect.exit(pipeline.protect(fails(1)))), "Boom")
+      yield* TestClock.adjust("500 millis")
+      assert.strictEqual(brief(yield* Fiber.join(waiting)), "CircuitOpen")
+      assert.deepStrictEqual(starts, [0])
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("retries where the circuit will be half-open by then", () =>
+    Effect.gen(function*() {
+      const pipeline = yield* Pipeline.make("p", {
+        retry: { times: 1, ...constant },
+        circuitBreaker: { trip: { kind: "consecutive", failures: 1 }, open: "1 second" }
+      })
+      const { got, starts } = yield* play(pipeline, (n) => n === 1 ? fails(n) : Effect.succeed("answer"))
+      assert.deepStrictEqual({ got, starts }, { got: "answer", starts: [0, 1_000] })
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("ends what an attempt has forked as a child with that attempt, also without an attempt timeout", () =>
+    Effect.gen(function*() {
+      const pipeline = yield* Pipeline.make("p", { retry: { times: 1, ...constant } })
+      const ended: Array<number> = []
+      yield* play(pipeline, (n) =>
+        Effect.never.pipe(
+          Effect.onInterrupt(() => Effect.map(now, (at) => ended.push(at))),
+          Effect.forkChild({ startImmediately: true }),
+          Effect.andThen(fails(n))
+        ))
+      assert.deepStrictEqual(ended, [0, 1_000])
     }).pipe(Effect.provide(Resilience.layer)))
 
   it.effect("waits for an open circuit where the retry is told to", () =>
@@ -172,7 +210,7 @@ describe("Pipeline.make", () => {
       const pipeline = yield* Pipeline.make("p", {
         totalTimeout: "1 minute",
         retry: { times: 9, ...constant },
-        circuitBreaker: { trip: { kind: "consecutive", failures: 3 } },
+        circuitBreaker: { trip: { kind: "consecutive", failures: 3 }, open: "30 days" },
         attemptTimeout: "1 second",
         classify: (exit) => {
           asked.push(brief(exit))
@@ -181,7 +219,8 @@ describe("Pipeline.make", () => {
       })
       const { got, starts } = yield* play(pipeline, (n) => n === 2 ? Effect.never : fails(n))
       assert.strictEqual(starts.length, 3)
-      assert.strictEqual(got, "CircuitOpen")
+      assert.strictEqual(got, "Boom")
+      assert.strictEqual((yield* play(pipeline, fails)).got, "CircuitOpen")
       assert.deepStrictEqual([...new Set(asked)], ["Boom"])
     }).pipe(Effect.provide(Resilience.layer)))
 
@@ -280,16 +319,6 @@ describe("Pipeline: state", () => {
         const second = yield* Pipeline.make(name, options)
         assert.strictEqual(first.circuitBreaker, second.circuitBreaker)
       }
-    }).pipe(Effect.provide(Resilience.layer)))
-
-  it.effect("asked for with other options is a mistake that dies with a RangeError", () =>
-    Effect.gen(function*() {
-      yield* Pipeline.make("one", options)
-      const exit = yield* Effect.exit(Pipeline.make("one", { circuitBreaker: {} }))
-      assert.deepStrictEqual(
-        exit,
-        Exit.die(new RangeError("Resilience: circuit breaker \"one\" exists already, with other options"))
-      )
     }).pipe(Effect.provide(Resilience.layer)))
 
   it.effect("leaves the other parts to each pipeline of the name", () =>
@@ -433,9 +462,8 @@ describe("Pipeline: events", () => {
           openFor: Duration.seconds(10),
           reason: timedOut
         },
-        { _tag: "TimedOut", at: 8_000, ...of, limit: "attempt" },
-        { _tag: "Retrying", at: 8_000, ...of, attempt: 1, attempts: 3, delay: Duration.seconds(1), reason: timedOut },
-        { _tag: "Refused", at: 9_000, ...of, by: "circuitBreaker", retryAfter: Duration.seconds(9) }
+        // and is not followed by a retry, which the breaker would refuse
+        { _tag: "TimedOut", at: 8_000, ...of, limit: "attempt" }
       ])
 
       yield* call(Effect.void)
@@ -452,9 +480,7 @@ describe("Pipeline: events", () => {
           from: "HalfOpen",
           openFor: Duration.seconds(10),
           reason: boom
-        },
-        { _tag: "Retrying", at: 18_000, ...of, attempt: 1, attempts: 3, delay: Duration.seconds(1), reason: boom },
-        { _tag: "Refused", at: 19_000, ...of, by: "circuitBreaker", retryAfter: Duration.seconds(9) }
+        }
       ])
       yield* TestClock.adjust("10 seconds")
       yield* call(Effect.void)

@@ -35,7 +35,13 @@ describe("Resilience", () => {
       const exit = yield* Effect.exit(resilience.circuitBreaker("a", CircuitBreaker.settings()))
       assert.deepStrictEqual(
         exit,
-        Exit.die(new RangeError("Resilience: circuit breaker \"a\" exists already, with other options"))
+        Exit.die(
+          new RangeError(
+            "Resilience: circuit breaker \"a\" exists already, with other options: " +
+              "trip {\"kind\":\"failures\",\"failures\":1}, not {\"kind\":\"failures\",\"failures\":5}; " +
+              "open 10000, not 30000"
+          )
+        )
       )
     }).pipe(Effect.provide(Resilience.layer)))
 
@@ -98,13 +104,11 @@ describe("Resilience: events", () => {
     Effect.gen(function*() {
       const resilience = yield* Resilience.Resilience
       let made = 0
-      const publish = Effect.withFiber((fiber) =>
-        Effect.sync(() =>
-          resilience.publish((at) => {
-            made++
-            return { _tag: "CircuitClosed", at, pipeline: "p" }
-          }, fiber)
-        )
+      const publish = Effect.sync(() =>
+        resilience.publish((at) => {
+          made++
+          return { _tag: "CircuitClosed", at, pipeline: "p" }
+        })
       )
       yield* publish
       assert.strictEqual(made, 0)
@@ -130,9 +134,7 @@ describe("Resilience: events", () => {
         Stream.runForEach(({ at }) => Effect.andThen(Queue.take(gate), Effect.sync(() => seen.push(at)))),
         start
       )
-      const publish = Effect.withFiber((fiber) =>
-        Effect.sync(() => resilience.publish((at) => ({ _tag: "CircuitClosed", at, pipeline: "p" }), fiber))
-      )
+      const publish = Effect.sync(() => resilience.publish((at) => ({ _tag: "CircuitClosed", at, pipeline: "p" })))
       for (let at = 0; at < 5_000; at++) {
         yield* publish
         yield* TestClock.adjust(1)

@@ -16,11 +16,9 @@ import {
   present,
   recorded,
   Says,
-  start
+  start,
+  waits
 } from "./support.ts"
-
-/** The waits between starts. */
-const waits = (starts: ReadonlyArray<number>) => starts.slice(1).map((at, n) => at - present(starts[n]))
 
 /** The waits of a retry whose work always fails. */
 const waitsOf = Effect.fnUntraced(function*(options: Retry.Options, u = 0.5) {
@@ -37,7 +35,8 @@ const delaysOf = (options: Retry.Options, random: () => number) => {
     policy: "test",
     sleeps: false,
     retrying: ({ delay }: Retry.Progress) => delays.push(Duration.toMillis(delay)),
-    exhausted: () => {}
+    exhausted: () => {},
+    willRefuse: () => false
   }
   return Effect.as(
     Effect.provideService(
@@ -263,13 +262,27 @@ describe("Retry: delays", () => {
       }
     }))
 
-  it.effect("of a schedule that dies end the call with its defect", () =>
+  it.effect("of a schedule that dies end the call with its last error", () =>
     Effect.gen(function*() {
       const backoff = Schedule.spaced(100).pipe(Schedule.map(() => {
         throw new Error("bug")
       }))
       const { exit } = yield* drive(failing().work.pipe(Retry.make({ backoff })))
-      assert.strictEqual(brief(exit), "die")
+      assert.strictEqual(brief(exit), "Boom")
+    }))
+
+  it.effect("of a schedule run on elapsed time, whatever is done to the wall clock", () =>
+    Effect.gen(function*() {
+      const { starts, work } = recorded((n) => Effect.fail(new Boom({ n })))
+      const backoff = Schedule.max([Schedule.spaced("1 second"), Schedule.during("5 seconds")])
+      const fiber = yield* start(Effect.exit(work.pipe(Retry.make({ times: 20, backoff }))))
+      yield* TestClock.adjust("2 seconds")
+      const before = starts.length
+      yield* TestClock.setTime(-3_600_000)
+      yield* TestClock.adjust("2 hours")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(before, 3)
+      assert.isAtMost(starts.length, 7)
     }))
 })
 
@@ -504,7 +517,7 @@ describe("Retry: its end", () => {
         elapsed: Duration.millis(2_750),
         lastError: new Boom({ n: 3 })
       })
-      assert.strictEqual(error.message, "Retry: gave up after 3 attempts in 2s 750ms")
+      assert.strictEqual(error.message, "Retry: gave up after 3 attempts in 2750 ms; the last failed with Boom")
     }))
 
   it.effect("is not wrapped where nothing was used up", () =>

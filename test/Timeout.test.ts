@@ -151,15 +151,27 @@ describe("Timeout", () => {
   it.effect("does not start the work when no time is left", () =>
     Effect.gen(function*() {
       const { starts, work } = recorded(() => Effect.succeed("answer"))
-      let late: Exit.Exit<string, unknown> | undefined
+      // what was started under a deadline, and goes on after it
+      const late = work.pipe(Timeout.attempt("1 second"), Effect.delay("2 seconds"), Effect.exit)
+      const fiber = yield* Effect.forkDetach(late).pipe(Deadline.within("1 second"))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(brief(yield* Fiber.join(fiber)), "DeadlineExceeded")
+      assert.deepStrictEqual(starts, [])
+    }))
+
+  it.effect("gives clean-up its own time, when the limit that has struck is over", () =>
+    Effect.gen(function*() {
+      const { starts, work } = recorded(() => Effect.sleep("10 seconds"))
+      let cleaned: Exit.Exit<void, unknown> | undefined
       const cleanUp = Effect.exit(work.pipe(Timeout.attempt("1 second"))).pipe(
         Effect.map((exit) => {
-          late = exit
+          cleaned = exit
         })
       )
-      yield* drive(Effect.onInterrupt(Effect.never, () => cleanUp).pipe(Deadline.within("1 second")))
-      assert.deepStrictEqual(starts, [])
-      assert.strictEqual(brief(present(late)), "DeadlineExceeded")
+      const { at } = yield* drive(Effect.onInterrupt(Effect.never, () => cleanUp).pipe(Deadline.within("1 second")))
+      assert.deepStrictEqual(starts, [1_000])
+      assert.strictEqual(brief(present(cleaned)), "TimedOut")
+      assert.strictEqual(at, 2_000)
     }))
 
   it.effect("gives clean-up that is detached its time, also after the deadline", () =>

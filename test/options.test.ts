@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
-import { CircuitBreaker, Deadline, Outcome, Pipeline, Retry, Timeout } from "../src/index.ts"
+import { CircuitBreaker, Deadline, Outcome, Pipeline, Resilience, Retry, Timeout } from "../src/index.ts"
 
 /** What is tried: under a name, what is made, and what the error must say. */
 type Case = readonly [make: () => unknown, message: string]
@@ -39,8 +39,12 @@ const retryCases: ReadonlyArray<Case> = [
   [retry({ retryCircuitOpen: "false" }), "Retry: retryCircuitOpen must be true or false, got \"false\""],
   [retry({ timess: 3 }), "Retry: unknown option \"timess\"; it takes times, maxElapsed"],
   [() => Retry.make(bad(5)), "Retry: options must be an object, got 5"],
-  [backoff({ kind: "quadratic", base: 1 }), "Retry: backoff.kind must be constant, linear, exponential"],
-  [backoff(5), "Retry: backoff.kind must be constant, linear, exponential"],
+  [backoff({ kind: "quadratic", base: 1 }), "Retry: backoff.kind must be one of constant, linear, exponential"],
+  [backoff(5), "Retry: backoff must be an object with a kind, a schedule, or a function, got 5"],
+  [backoff(null), "Retry: backoff must be an object with a kind, a schedule, or a function, got null"],
+  [retry({ times: null }), "Retry: times must be an integer >= 0, got null"],
+  [retry({ jitter: { factor: "0.5" } }), "Retry: jitter must be none, full, equal"],
+  [retry({ maxElapsed: { second: 5 } }), `Retry: maxElapsed ${orInfinite}, got { second: 5 }`],
   [backoff({ kind: "constant", delay: 0 }), `Retry: backoff.delay ${aboveZero}, got 0`],
   [backoff({ kind: "constant", delay: -5 }), `Retry: backoff.delay ${aboveZero}, got -5`],
   [backoff({ kind: "constant" }), `Retry: backoff.delay ${aboveZero}, got undefined`],
@@ -89,6 +93,16 @@ const breakerCases: ReadonlyArray<Case> = [
     "CircuitBreaker: trip.kind must be consecutive, count or rate, got { kind: \"sometimes\" }"
   ],
   [trip("consecutive"), "CircuitBreaker: trip.kind must be consecutive, count or rate, got \"consecutive\""],
+  [trip(null), "CircuitBreaker: trip.kind must be consecutive, count or rate, got null"],
+  [halfOpen(null), "CircuitBreaker.halfOpen: options must be an object, got null"],
+  [
+    trip({ kind: "rate", threshold: "0.5", window: calls }),
+    "CircuitBreaker: trip.threshold must be above 0 and at most 1, got \"0.5\""
+  ],
+  [
+    trip({ kind: "count", failures: 1, window: { duration: "1 nanos" } }),
+    "CircuitBreaker: trip.window.duration must be at least a millisecond for each of its 10 buckets, got \"1 nanos\""
+  ],
   [trip({ kind: "consecutive", failures: 0 }), "CircuitBreaker: trip.failures must be an integer >= 1, got 0"],
   [trip({ kind: "consecutive", failures: -1 }), "CircuitBreaker: trip.failures must be an integer >= 1, got -1"],
   [trip({ kind: "consecutive", failures: NaN }), "CircuitBreaker: trip.failures must be an integer >= 1, got NaN"],
@@ -210,12 +224,16 @@ const timeCases: ReadonlyArray<Case> = [
   [() => Timeout.attempt(-5n), `Timeout: duration ${orInfinite}, got -5n`],
   [
     () => Timeout.make(bad({ duration: 1, limit: "session" })),
-    "Timeout: limit must be attempt or total, got \"session\""
+    "Timeout: limit must be one of attempt, total, got \"session\""
   ],
-  [() => Timeout.make(bad({ duration: 1 })), "Timeout: limit must be attempt or total, got undefined"],
+  [() => Timeout.make(bad({ duration: 1 })), "Timeout: limit must be one of attempt, total, got undefined"],
   [() => Timeout.make(bad({ duration: 1, limit: "total", name: "p" })), "Timeout: unknown option \"name\""],
   [() => Deadline.within(0), `Deadline.within: duration ${aboveZero}, got 0`],
   [() => Deadline.within("Infinity"), `Deadline.within: duration ${aboveZero}, got "Infinity"`],
+  [
+    () => Timeout.make(bad({ duration: 1, limit: "total", policy: 5 })),
+    "Timeout: policy must be a non-empty string, got 5"
+  ],
   [() => Deadline.within(-1), `Deadline.within: duration ${aboveZero}, got -1`],
   [() => Deadline.within({ hours: NaN }), `Deadline.within: duration ${aboveZero}, got { hours: NaN }`],
   [() => Outcome.failure({ retryAfter: -1 }), `Outcome.failure: retryAfter ${orZero}, got -1`],
@@ -226,6 +244,9 @@ const timeCases: ReadonlyArray<Case> = [
 const pipelineCases: ReadonlyArray<Case> = [
   [pipeline({}, ""), "Pipeline: name must be a non-empty string, got \"\""],
   [pipeline(undefined), "Pipeline: options must be an object, got undefined"],
+  [pipeline([]), "Pipeline: options must be an object, got []"],
+  [pipeline({ classify: "x" }), "Pipeline: classify must be a function, got \"x\""],
+  [pipeline({ totalTimeout: "5s" }), `Pipeline: totalTimeout ${orInfinite}, got "5s"; write it like "2 seconds"`],
   [pipeline({ retries: {} }), "Pipeline: unknown option \"retries\"; it takes totalTimeout, retry"],
   [pipeline({ totalTimeout: 0 }), `Pipeline: totalTimeout ${orInfinite}, got 0`],
   [pipeline({ totalTimeout: NaN }), `Pipeline: totalTimeout ${orInfinite}, got NaN`],
@@ -242,7 +263,12 @@ const pipelineCases: ReadonlyArray<Case> = [
   [() => Pipeline.Service()("p", bad({ attemptTimeout: 0 })), `Pipeline: attemptTimeout ${orInfinite}, got 0`],
   [() => Pipeline.Service()("p", bad({ retry: { times: 0.5 } })), "Retry: times must be an integer >= 0, got 0.5"],
   [() => Pipeline.Service()("p", bad({ circuitbreaker: {} })), "Pipeline: unknown option \"circuitbreaker\""],
-  [() => Pipeline.Service()("", {}), "Pipeline: name must be a non-empty string, got \"\""]
+  [() => Pipeline.Service()("", {}), "Pipeline: name must be a non-empty string, got \"\""],
+  [() => Resilience.layerTest(bad({ breakers: {} })), "Resilience.layerTest: unknown option \"breakers\""],
+  [
+    () => Resilience.layerTest(bad({ circuitBreakers: { x: "open" } })),
+    "Resilience.layerTest: circuitBreakers.x must be one of Closed, Open, HalfOpen, got \"open\""
+  ]
 ]
 
 describe("a bad option is refused when the value is made, by a RangeError that names module, option and value", () => {

@@ -34,6 +34,9 @@ export const recorded = <A, E, R>(run: (n: number) => Effect.Effect<A, E, R>) =>
 /** Work that always fails, and remembers when. */
 export const failing = () => recorded((n) => Effect.fail(new Boom({ n })))
 
+/** The waits between starts. */
+export const waits = (starts: ReadonlyArray<number>) => starts.slice(1).map((at, n) => at - present(starts[n]))
+
 /** How an effect ended, and when. */
 export interface Ended<A, E> {
   readonly exit: Exit.Exit<A, E>

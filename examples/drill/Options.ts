@@ -31,7 +31,13 @@ Exit code: 0 when all was seen that had to be seen, 1 when not, 2 for a wrong op
 export const parse = (args: ReadonlyArray<string>): Result.Result<Options | "help", WrongOption> =>
   Result.try({ try: () => parseOrThrow(args), catch: (error) => error as WrongOption })
 
-const takes = { seconds: "string", rate: "string", seed: "string", json: "boolean", help: "boolean" } as const
+const options = {
+  seconds: { type: "string" },
+  rate: { type: "string" },
+  seed: { type: "string" },
+  json: { type: "boolean" },
+  help: { type: "boolean", short: "h" }
+} as const
 
 const parseOrThrow = (args: ReadonlyArray<string>): Options | "help" => {
   const { tokens } = parseArgs({
@@ -39,20 +45,14 @@ const parseOrThrow = (args: ReadonlyArray<string>): Options | "help" => {
     // not strict: we say what is wrong ourselves, and what would be right
     strict: false,
     tokens: true,
-    options: {
-      seconds: { type: "string" },
-      rate: { type: "string" },
-      seed: { type: "string" },
-      json: { type: "boolean" },
-      help: { type: "boolean", short: "h" }
-    }
+    options
   })
   const given = new Map<string, string | undefined>()
   for (const token of tokens) {
     if (token.kind === "positional") throw wrong(`there is no argument ${JSON.stringify(token.value)}`)
     if (token.kind === "option-terminator") continue
-    if (!Object.hasOwn(takes, token.name)) throw wrong(`there is no option ${token.rawName}`)
-    if (takes[token.name as keyof typeof takes] === "boolean" && token.value !== undefined) {
+    if (!Object.hasOwn(options, token.name)) throw wrong(`there is no option ${token.rawName}`)
+    if (options[token.name as keyof typeof options].type === "boolean" && token.value !== undefined) {
       throw wrong(`${token.rawName} takes no value`)
     }
     given.set(token.name, token.value)

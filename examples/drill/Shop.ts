@@ -94,13 +94,10 @@ export const client = (baseUrl: string, pipeline: Protection) => {
 
 export type Client = ReturnType<typeof client>["Service"]
 
-/** One call, and whether its answer is the answer to it. */
-export interface Call<out E> {
-  readonly operation: string
-  readonly run: Effect.Effect<boolean, E>
-}
-
-/** The calls of the drill, by number: customers look at products, and every second one orders. */
+/**
+ * The calls of the drill, by number: customers look at products, and every second one orders. `run` tells whether the
+ * answer is the answer to the call.
+ */
 export const call = (shop: Client, n: number) => {
   const id = String(n)
   return n % 2 === 0

@@ -6,8 +6,8 @@
  * a failed attempt. Responses count by their status, and a response that is
  * tried again is read or cut first, so that its connection comes back.
  *
- * GET, HEAD, OPTIONS, PUT and DELETE may be retried; POST and PATCH only with an
- * `Idempotency-Key`, or by leave. A body that cannot be read again, such as a
+ * Requests of idempotent methods (GET, HEAD, OPTIONS, PUT, DELETE, TRACE, QUERY)
+ * may be retried; POST and PATCH only with an `Idempotency-Key`, or by leave. A body that cannot be read again, such as a
  * stream, is never sent twice.
  *
  * Not for responses that do not fit into memory, or that are read as they come.
@@ -21,6 +21,7 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
+import { onlyKeys } from "../internal/options.ts"
 import * as Outcome from "../Outcome.ts"
 import * as Pipeline from "../Pipeline.ts"
 import type * as Resilience from "../Resilience.ts"
@@ -44,8 +45,15 @@ export interface Options {
 }
 
 // credentials and query may hold secrets
-const defaultOperation = (request: HttpClientRequest.HttpClientRequest): string =>
-  `${request.method} ${request.url.replace(/[?#].*$/s, "").replace(/\/\/[^/@]*@/, "//")}`
+const defaultOperation = ({ method, url }: HttpClientRequest.HttpClientRequest): string => {
+  if (!URL.canParse(url)) {
+    return URL.canParse(url, "http://base")
+      ? `${method} ${new URL(url, "http://base").pathname}`
+      : method
+  }
+  const { host, pathname, protocol } = new URL(url)
+  return `${method} ${protocol}//${host}${pathname}`
+}
 
 /**
  * Puts a client under a pipeline. The errors of the client are those it had, and
@@ -96,11 +104,28 @@ export const make: {
     pipeline: Pipeline.Pipeline<PE>,
     options: Options = {}
   ): HttpClient.HttpClient.With<E | PE | HttpClientError.HttpClientError, R> =>
-    HttpClient.transform(client, protect(pipeline, options))
+    under(client, protect(pipeline, options))
 )
+
+/**
+ * A client whose every exchange, what the client itself does to its request
+ * included, such as fetching a token, goes through `f`.
+ */
+const under = <E, R, E1, R1>(
+  client: HttpClient.HttpClient.With<E, R>,
+  f: (
+    exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
+    request: HttpClientRequest.HttpClientRequest
+  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, E1, R1>
+): HttpClient.HttpClient.With<E1, R1> =>
+  HttpClient.makeWith<never, never, E1, R1>(
+    Effect.flatMap((request) => f(client.execute(request), request)),
+    Effect.succeed
+  )
 
 /** One exchange under the pipeline. */
 const protect = <PE>(pipeline: Pipeline.Pipeline<PE>, options: Options) => {
+  onlyKeys("ResilientHttpClient", options, ["operation", "idempotent", "classify"])
   const classify = Outcome.orElse(
     options.classify,
     Outcome.orElse<HttpClientResponse.HttpClientResponse, unknown>(pipeline.settings.classify, HttpOutcome.classify)
@@ -136,7 +161,7 @@ export const layer = <const O extends Pipeline.Options>(
     Effect.gen(function*() {
       const client = yield* HttpClient.HttpClient
       const protectExchange = protect(yield* made, options)
-      return HttpClient.transform(
+      return under(
         client,
         (exchange, request) =>
           Effect.mapError(

@@ -45,7 +45,8 @@ export const parse = (value: string, from: {
   readonly date?: string | undefined
 }): Duration.Duration | undefined => {
   const text = value.trim()
-  if (/^\d+$/.test(text)) return Duration.seconds(Number(text))
+  // a header that was sent twice arrives as a list: the longer wait undercuts neither
+  if (/^\d+(?:\s*,\s*\d+)*$/.test(text)) return Duration.seconds(Math.max(...text.split(",").map(Number)))
   const until = dateMillis(text)
   if (until === undefined) return undefined
   const since = (from.date === undefined ? undefined : dateMillis(from.date.trim())) ?? from.now

@@ -20,8 +20,10 @@ import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import type { Simplify } from "effect/Types"
-import { refuse } from "../internal/options.ts"
+import { oneOf, onlyKeys, refuse } from "../internal/options.ts"
 import type * as Pipeline from "../Pipeline.ts"
 import * as Resilience from "../Resilience.ts"
 import type { Fault } from "./Fault.ts"
@@ -53,7 +55,10 @@ export {
  * @category models
  * @since 0.1.0
  */
-export interface CallOptions extends operations.CallOptions {}
+export interface CallOptions {
+  /** Gives or takes leave to send the request again. Default: by its method and `idempotency-key`. */
+  readonly idempotent?: boolean | undefined
+}
 
 /**
  * The method of one endpoint. It fails with what the endpoint and its middleware
@@ -129,7 +134,8 @@ export interface Options<
 
 /**
  * Where a service lives: an absolute url with http or https, or the configuration
- * that says so.
+ * that says so. It may have a path, which comes before those of the API; it has
+ * no credentials, query or fragment.
  *
  * @category models
  * @since 0.1.0
@@ -238,9 +244,11 @@ export const Service = <Self>() =>
   options: Options<ApiId, Groups, Url, O>
 ): ServiceClass<Self, Id, ApiId, Groups, Url, Pipeline.ErrorOf<O>> => {
   type Declared = ServiceClass<Self, Id, ApiId, Groups, Url, Pipeline.ErrorOf<O>>
+  const where = `ServiceClient ${JSON.stringify(id)}`
+  onlyKeys(where, options, ["api", "baseUrl", "pipeline"])
   const { api } = options
   const planned = operations.plan(id, api, options.pipeline)
-  const baseUrl = checkedUrl(id, options.baseUrl)
+  const baseUrl = checkedUrl(where, options.baseUrl)
   const Tag = Context.Service<Self, Client<Groups, Pipeline.ErrorOf<O>>>()(id)
 
   const build = Effect.fnUntraced(function*(httpClient: HttpClient.HttpClient, baseUrl: URL) {
@@ -263,13 +271,23 @@ export const Service = <Self>() =>
   )
   const layerTest = (
     handlers: Layer.Layer<HttpApiGroup.ToService<ApiId, Groups>>,
-    { faults, ...test }: TestOptions = {}
-  ) =>
-    Layer.effect(Tag, Effect.flatMap(inMemory.client(api, faults), (client) => build(client, inMemory.url))).pipe(
+    { faults = {}, ...test }: TestOptions = {}
+  ) => {
+    const known = planned.map(({ operation }) => operation)
+    for (const operation of Object.keys(faults)) oneOf(`${where}.layerTest`, "faults", operation, known)
+    const breakers = planned.map(({ pipeline }) => pipeline.breakerName)
+    for (const name of Object.keys(test.circuitBreakers ?? {})) {
+      oneOf(`${where}.layerTest`, "circuitBreakers", name, [...new Set(breakers)])
+    }
+    return Layer.effect(
+      Tag,
+      Effect.flatMap(inMemory.client(api, faults), (client) => build(client, inMemory.url))
+    ).pipe(
       Layer.provide(handlers),
       Layer.provide(HttpServer.layerServices),
       Layer.provideMerge(Resilience.layerTest(test))
     )
+  }
 
   return Object.assign(Tag, {
     api,
@@ -279,15 +297,21 @@ export const Service = <Self>() =>
   })
 }
 
-const checkedUrl = (service: string, baseUrl: BaseUrl): URL | Config.Config<URL> => {
-  if (Config.isConfig(baseUrl)) return baseUrl as Config.Config<URL>
+const urlMustBe = "an absolute url with http or https, without credentials, query or fragment"
+
+const isBaseUrl = ({ hash, password, protocol, search, username }: URL): boolean =>
+  (protocol === "http:" || protocol === "https:") && `${username}${password}${search}${hash}` === ""
+
+const checkedUrl = (where: string, baseUrl: BaseUrl): URL | Config.Config<URL> => {
+  if (Config.isConfig(baseUrl)) {
+    return Config.mapEffect(baseUrl, (url) =>
+      isBaseUrl(url) ? Effect.succeed(url) : Effect.fail(
+        new Config.ConfigError(
+          new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: `Expected ${urlMustBe}` }, url.origin))
+        )
+      ))
+  }
   const url = baseUrl instanceof URL ? baseUrl : URL.canParse(baseUrl) ? new URL(baseUrl) : undefined
-  return url?.protocol === "http:" || url?.protocol === "https:"
-    ? url
-    : refuse(
-      `ServiceClient ${JSON.stringify(service)}`,
-      "baseUrl",
-      "an absolute url with http or https",
-      String(baseUrl)
-    )
+  // the value may hold a password, so nothing is shown of one that is a url
+  return url !== undefined && isBaseUrl(url) ? url : refuse(where, "baseUrl", urlMustBe, url?.origin ?? baseUrl)
 }

@@ -112,7 +112,7 @@ const invalid = Outcome.failure({ retryable: false })
  */
 export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>()("ServiceUnavailable", {
   ...call,
-  /** The network's word for it, such as `ECONNREFUSED`. */
+  /** The network's code for it, such as `ECONNREFUSED`, or `no connection` where there is none. */
   reason: Schema.String
 }, { httpApiStatus: 503 }) {
   override get message(): string {

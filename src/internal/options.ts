@@ -3,28 +3,37 @@
  * module, the option and the value, thrown when the value is made.
  */
 import * as Duration from "effect/Duration"
-import type * as Schedule from "effect/Schedule"
 
-const show = (value: unknown): string => {
+const show = (value: unknown, depth = 0): string => {
+  if (depth > 3) return "..."
   if (typeof value === "string") return JSON.stringify(value)
-  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`
+  if (Array.isArray(value)) return `[${value.map((inner) => show(inner, depth + 1)).join(", ")}]`
   if (typeof value === "bigint") return `${value}n`
   if (typeof value === "function") return "a function"
   if (Duration.isDuration(value)) return Duration.format(value)
   if (typeof value === "object" && value !== null) {
-    return `{ ${Object.entries(value).map(([key, inner]) => `${key}: ${show(inner)}`).join(", ")} }`
+    return `{ ${Object.entries(value).map(([key, inner]) => `${key}: ${show(inner, depth + 1)}`).join(", ")} }`
   }
   return String(value)
 }
 
 /** Throws the `RangeError` of this library: module, option, what it must be, and the value seen. */
-export const refuse = (module: string, option: string, mustBe: string, value: unknown): never => {
-  throw new RangeError(`${module}: ${option} must be ${mustBe}, got ${show(value)}`)
+export const refuse = (module: string, option: string, mustBe: string, value: unknown, hint = ""): never => {
+  throw new RangeError(`${module}: ${option} must be ${mustBe}, got ${show(value)}${hint}`)
 }
 
 /** Returns `value` if it is a string that is not empty. */
 export const nonEmpty = (module: string, option: string, value: string): string =>
   typeof value === "string" && value !== "" ? value : refuse(module, option, "a non-empty string", value)
+
+/** Says where options are that another module checks. */
+export const within = <A>(where: string, check: () => A): A => {
+  try {
+    return check()
+  } catch (error) {
+    throw error instanceof RangeError ? new RangeError(`${where}: ${error.message}`) : error
+  }
+}
 
 /** Returns `value` if it is an integer of at least `min`, and at most `max`. */
 export const integer = (module: string, option: string, value: number, min: number, max = Infinity): number =>
@@ -34,7 +43,16 @@ export const integer = (module: string, option: string, value: number, min: numb
 
 /** Returns `value` if it lies in `(0, 1]`. */
 export const share = (module: string, option: string, value: number): number =>
-  value > 0 && value <= 1 ? value : refuse(module, option, "above 0 and at most 1", value)
+  typeof value === "number" && value > 0 && value <= 1 ? value : refuse(module, option, "above 0 and at most 1", value)
+
+const units = ["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"]
+
+/** Whether an object is one of the forms that `Duration` reads; it takes any other for zero. */
+const isDurationObject = (input: object): boolean => {
+  const keys = Object.keys(input)
+  return Duration.isDuration(input) || Array.isArray(input) ||
+    (keys.length > 0 && keys.every((key) => units.includes(key)))
+}
 
 // `Duration` reads NaN as zero, and skips it in the fields of an object, so it is looked for before converting.
 const holdsNaN = (input: unknown): boolean =>
@@ -44,7 +62,8 @@ const holdsNaN = (input: unknown): boolean =>
 
 /** Converts a duration to milliseconds; `undefined` where it is not one, is negative, or holds a NaN. */
 export const toMillis = (input: Duration.Input): number | undefined => {
-  if (holdsNaN(input)) return undefined
+  if (typeof input === "number") return input >= 0 ? input : undefined
+  if (holdsNaN(input) || (typeof input === "object" && input !== null && !isDurationObject(input))) return undefined
   let millis: number
   try {
     millis = Duration.toMillis(Duration.fromInputUnsafe(input))
@@ -52,6 +71,16 @@ export const toMillis = (input: Duration.Input): number | undefined => {
     return undefined
   }
   return millis >= 0 ? millis : undefined
+}
+
+/** The finite milliseconds that a function of the user's answers with; `undefined` where it throws, or answers otherwise. */
+export const answeredMillis = (f: () => Duration.Input): number | undefined => {
+  try {
+    const millis = toMillis(f())
+    return millis !== undefined && Number.isFinite(millis) ? millis : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Allows an infinite duration where one is not refused. */
@@ -67,7 +96,13 @@ const duration = (
   const millis = toMillis(input)
   return millis !== undefined && millis >= least.millis && (allow !== undefined || Number.isFinite(millis))
     ? millis
-    : refuse(module, option, `a ${allow === undefined ? "finite " : ""}duration ${least.words}`, input)
+    : refuse(
+      module,
+      option,
+      `a ${allow === undefined ? "finite " : ""}duration ${least.words}`,
+      input,
+      millis === undefined && typeof input === "string" ? "; write it like \"2 seconds\"" : ""
+    )
 }
 
 /** Returns a duration in milliseconds that is above zero. */
@@ -92,38 +127,12 @@ export const oneOf = <A>(module: string, option: string, value: A, known: Readon
 
 /** Refuses keys that the options do not have: a misspelt option must not pass in silence. */
 export const onlyKeys = (module: string, options: object, keys: ReadonlyArray<string>): void => {
-  if (typeof options !== "object" || options === null) refuse(module, "options", "an object", options)
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    refuse(module, "options", "an object", options)
+  }
   for (const key of Object.keys(options)) {
     if (!keys.includes(key)) {
       throw new RangeError(`${module}: unknown option ${JSON.stringify(key)}; it takes ${keys.join(", ")}`)
     }
   }
-}
-
-// what is not an object of options
-type Leaf =
-  | string
-  | number
-  | bigint
-  | boolean
-  | null
-  | undefined
-  | ReadonlyArray<unknown>
-  | Duration.Duration
-  | Schedule.Schedule<unknown, never, unknown, unknown>
-  | ((...args: ReadonlyArray<never>) => unknown)
-
-/** The members of a union of option objects that have the kind that `O` has. */
-type OfKind<O, Shape> = O extends { readonly kind: infer Kind } ? Extract<Shape, { readonly kind: Kind }> : Shape
-
-type KeyOf<Shape> = Shape extends Leaf ? never : keyof Shape
-
-type ValueOf<Shape, K> = Shape extends unknown ? K extends keyof Shape ? Shape[K] : never : never
-
-/**
- * `O` with `never` under every key that `Shape` has not, also further in. Where
- * options are inferred, the compiler does not look for keys too many by itself.
- */
-export type OnlyKnown<O, Shape> = O extends Leaf ? O : {
-  readonly [K in keyof O]: K extends KeyOf<OfKind<O, Shape>> ? OnlyKnown<O[K], ValueOf<OfKind<O, Shape>, K>> : never
 }

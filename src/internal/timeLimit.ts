@@ -23,6 +23,9 @@ export const Current = Context.Reference<TimeLimit | undefined>("effect-resilien
   defaultValue: () => undefined
 })
 
+/** Runs `self` in a fiber of its own, so that what it forks as children ends with it. */
+export const inOwnFiber = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => Effect.raceAllFirst([self])
+
 /**
  * Runs `self` for at most `millis`, or until the limit it is already under where
  * that is sooner; then interrupts it and fails with `exceeded`.
@@ -40,7 +43,9 @@ export const limitTime = <A, E, R, PE>(
   Effect.withFiber<A, E | PE, R>((fiber) => {
     const clock = fiber.getRef(Clock.Clock)
     const now = monotonicMillis(clock)
-    const outer = fiber.getRef(Current)
+    // one that has struck limits nothing any more: what runs under it still, as clean-up does, has limits of its own
+    const current = fiber.getRef(Current)
+    const outer = current?.hasStruck === true ? undefined : current
     const inherits = outer !== undefined && outer.expiresAt < now + own.millis
     const limit = inherits ? outer : { expiresAt: now + own.millis, timeout: own.timeout, hasStruck: false }
     const strike = Effect.suspend(() => {
@@ -50,6 +55,6 @@ export const limitTime = <A, E, R, PE>(
     if (limit.expiresAt <= now) return strike
     const work = inherits ? self : Effect.provideService(self, Current, limit)
     // an infinite limit needs no timer, but still shows the work that nothing sooner stands above it
-    if (limit.expiresAt === Infinity) return work
+    if (limit.expiresAt === Infinity) return inOwnFiber(work)
     return Effect.raceFirst(work, Effect.andThen(sleepUntil(clock, limit.expiresAt), strike))
   })

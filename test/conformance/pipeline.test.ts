@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Random } from "effect"
+import { Effect, Exit, MutableRef, Random } from "effect"
 import { CircuitBreaker, Deadline, Outcome, Pipeline, Policy, Resilience, Retry, Timeout } from "../../src/index.ts"
 import { Boom, brief, drive, ended, now, present, recorded, Says, stateOf } from "../support.ts"
 
@@ -168,7 +168,8 @@ describe("pipeline", () => {
         const breaker = yield* CircuitBreaker.make(pipeline.name, circuitBreaker)
         const byHand = Policy.compose(
           Timeout.make({ duration: "700 millis", limit: "total", policy: pipeline.name }),
-          Retry.make(retry),
+          // a pipeline does not wait for a retry that its own breaker would refuse
+          Retry.make({ ...retry, while: () => MutableRef.get(breaker.phase.ref)._tag !== "Open" }),
           (self) => breaker.protect(self, { attemptTimeout: "200 millis" }),
           Timeout.make({ duration: "200 millis", limit: "attempt", policy: pipeline.name })
         )

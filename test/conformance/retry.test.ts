@@ -2,10 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Deadline, Outcome, Retry, Timeout } from "../../src/index.ts"
-import { brief, drawing, drive, ended, errorOf, failing, now, present, recorded, Says, start } from "../support.ts"
-
-/** The waits between starts. */
-const waits = (starts: ReadonlyArray<number>) => starts.slice(1).map((at, n) => at - present(starts[n]))
+import { brief, drawing, drive, ended, errorOf, failing, now, recorded, Says, start, waits } from "../support.ts"
 
 describe("retry", () => {
   it.effect.each(

@@ -1,14 +1,8 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Result, Stream } from "effect"
-import {
-  FetchHttpClient,
-  HttpBody,
-  HttpClient,
-  HttpClientError,
-  HttpClientRequest,
-  HttpClientResponse
-} from "effect/http"
+import { Cause, Effect, Exit, Fiber, Layer, Result, Stream } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { TestClock } from "effect/testing"
 import type { ServerResponse } from "node:http"
 import { ResilientHttpClient } from "../../src/http/index.ts"
 import { Outcome, Pipeline, Resilience } from "../../src/index.ts"
@@ -219,6 +213,75 @@ describe("ResilientHttpClient", () => {
       assert.strictEqual(other.sent.length, 2)
     }).pipe(Effect.provide(Resilience.layerTest())))
 
+  it.effect("what the client does to its own request is covered, such as fetching a token", () =>
+    Effect.gen(function*() {
+      const { client, sent } = answering(503, 200)
+      let tokens = 0
+      const pipeline = yield* Pipeline.make("upstream", { retry: quick, totalTimeout: "1 second" })
+      const withToken = HttpClient.mapRequestEffect(
+        client,
+        (request) => Effect.sync(() => HttpClientRequest.bearerToken(request, `token ${++tokens}`))
+      )
+      yield* ResilientHttpClient.make(withToken, pipeline).get("http://localhost/a")
+      assert.deepStrictEqual([tokens, sent.length], [2, 2])
+      const hanging = HttpClient.mapRequestEffect(client, () => Effect.never)
+      const fiber = yield* Effect.forkChild(
+        Effect.flip(ResilientHttpClient.make(hanging, pipeline).get("http://localhost/a"))
+      )
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "TimedOut")
+    }).pipe(Effect.provide(Resilience.layerTest())))
+
+  it.effect("a stalled error body does not take the time of the attempt: its Retry-After is heard", () =>
+    Effect.gen(function*() {
+      let requests = 0
+      const client = HttpClient.make((request) => {
+        const body = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("busy")) })
+        const headers = { "retry-after": "10" }
+        return Effect.sync(() =>
+          HttpClientResponse.fromWeb(
+            request,
+            ++requests === 1 ? new Response(body, { status: 429, headers }) : new Response("well")
+          )
+        )
+      })
+      const pipeline = yield* Pipeline.make("upstream", {
+        retry: quick,
+        attemptTimeout: "1 second",
+        circuitBreaker: {}
+      })
+      const fiber = yield* Effect.forkChild(ResilientHttpClient.make(client, pipeline).get("http://localhost/a"))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(requests, 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(fiber)).status, 200)
+      assert.strictEqual((yield* pipeline.circuitBreaker?.snapshot ?? Effect.die("no breaker")).calls.overload, 1)
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("the pipeline's own classifier goes before statuses, too", () =>
+    Effect.gen(function*() {
+      const { client, sent } = answering(503)
+      const pipeline = yield* Pipeline.make("upstream", { retry: quick, classify: () => Outcome.success })
+      yield* ResilientHttpClient.make(client, pipeline).get("http://localhost/a")
+      assert.strictEqual(sent.length, 1)
+    }).pipe(Effect.provide(Resilience.layerTest())))
+
+  it.effect("an error body that stalls is cut after two seconds, and what has come of it is kept", () =>
+    Effect.gen(function*() {
+      const client = HttpClient.make((request) => {
+        const body = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("busy")) })
+        return Effect.succeed(HttpClientResponse.fromWeb(request, new Response(body, { status: 503 })))
+      })
+      const pipeline = yield* Pipeline.make("upstream", {})
+      const fiber = yield* Effect.forkChild(ResilientHttpClient.make(client, pipeline).get("http://localhost/a"))
+      yield* TestClock.adjust("1999 millis")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      const response = yield* Fiber.join(fiber)
+      assert.strictEqual(response.status, 503)
+      assert.strictEqual(yield* response.text, "busy")
+    }).pipe(Effect.provide(Resilience.layerTest())))
+
   it.effect("501 is a failure that is not retried, 429 is retried and opens no breaker", () =>
     Effect.gen(function*() {
       const pipeline = yield* Pipeline.make("upstream", {
@@ -272,11 +335,11 @@ describe("ResilientHttpClient", () => {
         { startImmediately: true }
       )
       const pipeline = yield* Pipeline.make("upstream", { retry: { ...quick, times: 1 } })
-      const client = ResilientHttpClient.make(answering(503, 200).client, pipeline)
-      yield* client.get("http://user:secret@localhost/a?token=secret#secret")
-      yield* Effect.yieldNow
-      yield* Effect.yieldNow
-      assert.deepStrictEqual(seen, ["GET http://localhost/a"])
+      for (const url of ["http://user:s@cret@localhost/a?token=s#s", "HTTP:\\\\user:secret@localhost/a", "/a?b=s"]) {
+        yield* Effect.exit(ResilientHttpClient.make(answering(503, 200).client, pipeline).get(url))
+        yield* TestClock.adjust(0)
+      }
+      assert.deepStrictEqual(seen, ["GET http://localhost/a", "GET http://localhost/a"])
     }).pipe(Effect.provide(Resilience.layerTest())))
 
   it.effect("a request that cannot be built says nothing about the service", () =>

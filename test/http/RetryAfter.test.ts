@@ -16,6 +16,7 @@ describe("RetryAfter", () => {
     assert.strictEqual(seconds("120"), 120)
     assert.strictEqual(seconds(" 2 "), 2)
     assert.strictEqual(seconds("31536000"), 31_536_000)
+    assert.strictEqual(seconds("2, 3"), 3)
   })
 
   it("reads the three forms of an HTTP date", () => {
@@ -45,7 +46,7 @@ describe("RetryAfter", () => {
       "NaN",
       "Infinity",
       "2 seconds",
-      "2, 3",
+      "2, soon",
       "soon",
       "2026-11-22",
       "2026-11-22T00:00:00Z",

@@ -1,11 +1,13 @@
+import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Schema } from "effect"
-import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { ServiceClient } from "../../src/http/index.ts"
 import { Outcome, Resilience } from "../../src/index.ts"
-import { handlers as groups, plan, Planning, PlanningApi } from "./planning.ts"
+import { handlers as groups, plan, Planning, PlanningApi, retry } from "./planning.ts"
+import * as Server from "./server.ts"
 
 const handlers = Layer.mergeAll(...groups)
 
@@ -36,6 +38,57 @@ const json = (body: unknown, status = 200, headers: Record<string, string> = {})
   new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json", ...headers } })
 
 const getPlan = Effect.flatMap(Planning, (planning) => planning.plans.get({ params: { id: "1" } }))
+
+for (
+  const [name, clientLayer] of [
+    ["undici", NodeHttpClient.layerUndiciOptions({ connections: 2 })],
+    ["node:http", NodeHttpClient.layerNodeHttp],
+    ["fetch", FetchHttpClient.layer]
+  ] as const
+) {
+  it.live(`over real sockets with ${name}, what matches no schema is a typed error, and its connection comes back`, () =>
+    Effect.gen(function*() {
+      const server = yield* Server.make
+      class Real extends ServiceClient.Service<Real>()("Real", {
+        api: PlanningApi,
+        baseUrl: server.url,
+        pipeline: { retry: { times: 1 }, circuitBreaker: {}, attemptTimeout: "5 seconds" }
+      }) {}
+      const answers: ReadonlyArray<readonly [number, string, string, string]> = [
+        [200, "application/json", JSON.stringify(plan("1")), "Success"],
+        [200, "application/json", "{\"id\":1}", "ResponseInvalid"],
+        [200, "application/json", "{\"id\":", "ResponseInvalid"],
+        [200, "text/html", "<html>", "ResponseInvalid"],
+        [200, "application/json", "", "ResponseInvalid"],
+        [404, "application/json", "{\"_tag\":\"PlanNotFound\",\"id\":\"1\"}", "PlanNotFound"],
+        [404, "application/json", "{\"nope\":1}", "UnexpectedStatus"],
+        [404, "application/json", "", "UnexpectedStatus"],
+        [404, "text/html", "<html>", "UnexpectedStatus"],
+        [201, "application/json", JSON.stringify(plan("1")), "UnexpectedStatus"],
+        [204, "application/json", "", "UnexpectedStatus"],
+        [302, "text/plain", "elsewhere", "UnexpectedStatus"],
+        [418, "text/plain", "x".repeat(100_000), "UnexpectedStatus"]
+      ]
+      const program = Effect.gen(function*() {
+        const real = yield* Real
+        for (let round = 0; round < 3; round++) {
+          for (const [status, type, body, expected] of answers) {
+            server.answer((_, response) => {
+              response.writeHead(status, { "content-type": type })
+              response.end(body)
+            })
+            const tag = yield* Effect.match(real.plans.get({ params: { id: "1" } }), {
+              onFailure: (error) => error._tag,
+              onSuccess: () => "Success"
+            })
+            assert.strictEqual(tag, expected, `${status} ${type} ${body.slice(0, 30)}`)
+          }
+        }
+        assert.isAtMost(yield* server.connections, 2)
+      })
+      yield* Effect.provide(program, Real.layer.pipe(Layer.provide([clientLayer, Resilience.layer])))
+    }))
+}
 
 describe("ServiceClient", () => {
   it.effect("calls handlers in memory through the codecs of the api", () =>
@@ -161,6 +214,8 @@ describe("ServiceClient", () => {
       assert.strictEqual(yield* sent(({ plans }) => plans.create({ headers: {}, payload }, { idempotent: true })), 4)
       assert.strictEqual(yield* sent(({ plans }) => plans.create({ headers: { "idempotency-key": "k" }, payload })), 4)
       assert.deepStrictEqual(upstream.sent.slice(-4).map((_) => _.headers["idempotency-key"]), ["k", "k", "k", "k"])
+      // an empty key is none
+      assert.strictEqual(yield* sent(({ plans }) => plans.create({ headers: { "idempotency-key": "" }, payload })), 1)
       assert.strictEqual(yield* sent(({ plans }) => plans.search({ payload: { text: "a" } })), 4)
       assert.strictEqual(yield* sent(({ plans }) => plans.get({ params: { id: "1" } })), 4)
       assert.strictEqual(yield* sent(({ plans }) => plans.get({ params: { id: "1" } }, { idempotent: false })), 1)
@@ -185,6 +240,111 @@ describe("ServiceClient", () => {
     )
   })
 
+  it.effect("the refusals of an operation's own breaker are told like those of the service's", () =>
+    Effect.gen(function*() {
+      const { plans } = yield* Planning
+      const seen: Array<string> = []
+      const { events } = yield* Resilience.Resilience
+      yield* Effect.forkScoped(
+        Stream.runForEach(events, (event) => Effect.sync(() => seen.push(JSON.stringify(event)))),
+        { startImmediately: true }
+      )
+      const error = yield* Effect.flip(plans.search({ payload: { text: "a" } }))
+      assert.strictEqual(error._tag, "CircuitOpen")
+      yield* TestClock.adjust(0)
+      assert.strictEqual(seen.length, 1)
+      assert.include(seen[0], "\"_tag\":\"Refused\",\"at\":0,\"pipeline\":\"Planning\",\"operation\":\"plans.search\"")
+    }).pipe(
+      Effect.provide(Planning.layerTest(handlers, { circuitBreakers: { "Planning/plans.search": "Open" } }))
+    ))
+
+  it.effect("a group's annotation holds for its operations, and an endpoint's takes its place", () => {
+    const upstream = answering(() => json({}, 503))
+    class Grouped extends ServiceClient.Service<Grouped>()("Grouped", {
+      api: HttpApi.make("grouped").add(
+        HttpApiGroup.make("group")
+          .add(
+            HttpApiEndpoint.get("one", "/one"),
+            HttpApiEndpoint.get("two", "/two").annotate(ServiceClient.OperationPipeline, { idempotent: true })
+          )
+          .annotate(ServiceClient.OperationPipeline, { retry: false })
+      ),
+      baseUrl: "http://grouped.invalid",
+      pipeline: { retry }
+    }) {}
+    return Effect.gen(function*() {
+      const { group } = yield* Grouped
+      yield* Effect.exit(group.one())
+      assert.strictEqual(upstream.sent.length, 1)
+      yield* Effect.exit(group.two())
+      assert.strictEqual(upstream.sent.length, 5)
+    }).pipe(Effect.provide(Grouped.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
+  it.effect("a stream is read as it comes, and one that is sent is not sent twice", () => {
+    const bytes = new TextEncoder().encode("a stream")
+    const upstream = answering((path) =>
+      path === "/down"
+        ? new Response(
+          new ReadableStream({
+            // it goes on for ever: whoever waited for its end would hang
+            start: (controller) => controller.enqueue(bytes)
+          }),
+          { headers: { "content-type": "application/octet-stream" } }
+        )
+        : json({}, 503)
+    )
+    class Streaming extends ServiceClient.Service<Streaming>()("Streaming", {
+      api: HttpApi.make("streaming").add(
+        HttpApiGroup.make("bytes", { topLevel: true }).add(
+          HttpApiEndpoint.get("down", "/down", { success: HttpApiSchema.StreamUint8Array() }),
+          HttpApiEndpoint.put("up", "/up", { payload: HttpApiSchema.StreamUint8Array() })
+        )
+      ),
+      baseUrl: "http://streaming.invalid",
+      pipeline: { retry, attemptTimeout: "1 second" }
+    }) {}
+    return Effect.gen(function*() {
+      const streaming = yield* Streaming
+      const stream = yield* streaming.down()
+      const [first] = yield* Stream.runCollect(Stream.take(stream, 1))
+      assert.strictEqual(new TextDecoder().decode(first), "a stream")
+      const before = upstream.sent.length
+      const error = yield* Effect.flip(streaming.up({ payload: Stream.succeed(bytes) }, { idempotent: true }))
+      assert.strictEqual(error._tag, "UnexpectedStatus")
+      assert.strictEqual(upstream.sent.length - before, 1)
+    }).pipe(Effect.provide(Streaming.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
+  it.effect("names in tests are checked: a misspelt operation or breaker makes no test green for nothing", () =>
+    Effect.sync(() => {
+      assert.throws(
+        () => Planning.layerTest(handlers, { faults: { "plan.get": [{ kind: "refuse" }] } }),
+        RangeError,
+        /ServiceClient "Planning".layerTest: faults must be one of plans.get, .*, got "plan.get"/
+      )
+      assert.throws(
+        () => Planning.layerTest(handlers, { circuitBreakers: { planning: "Open" } }),
+        RangeError,
+        /circuitBreakers must be one of Planning, Planning\/plans.search, got "planning"/
+      )
+    }))
+
+  it.effect("endpoints may be called anything", () => {
+    const upstream = answering(() => json("well"))
+    class Odd extends ServiceClient.Service<Odd>()("Odd", {
+      api: HttpApi.make("odd").add(
+        HttpApiGroup.make("__proto__").add(HttpApiEndpoint.get("constructor", "/", { success: Schema.String }))
+      ),
+      baseUrl: "http://odd.invalid",
+      pipeline: {}
+    }) {}
+    return Effect.gen(function*() {
+      const odd = yield* Odd
+      assert.strictEqual(yield* odd["__proto__"].constructor(), "well")
+    }).pipe(Effect.provide(Odd.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
   it.effect("a layer provided anew for every request still meets one breaker, and two services never do", () => {
     const upstream = answering(() => "refuse")
     class Other extends ServiceClient.Service<Other>()("Other", {
@@ -195,7 +355,7 @@ describe("ServiceClient", () => {
     const once = Effect.suspend(() => Effect.flip(getPlan).pipe(Effect.provide(Layer.fresh(Planning.layer))))
     return Effect.gen(function*() {
       assert.strictEqual((yield* once)._tag, "ServiceUnavailable")
-      assert.strictEqual((yield* once)._tag, "CircuitOpen")
+      assert.strictEqual((yield* once)._tag, "ServiceUnavailable")
       assert.strictEqual(upstream.sent.length, 5)
       assert.strictEqual((yield* once)._tag, "CircuitOpen")
       const other = yield* Effect.flatMap(Other, (other) => other.plans.get({ params: { id: "1" } })).pipe(
@@ -245,8 +405,11 @@ describe("ServiceClient", () => {
     return Effect.gen(function*() {
       assert.strictEqual((yield* withUrl("http://planning.test/v1")).id, "1")
       assert.strictEqual(upstream.sent[0]?.url, "http://planning.test/v1/plans/1")
-      const error = yield* Effect.flip(withUrl("nowhere"))
-      assert.strictEqual(error._tag, "ConfigError")
+      for (const bad of ["nowhere", "ftp://host", "http://user:secret@host", "http://host/?key=1"]) {
+        const error = yield* Effect.flip(withUrl(bad))
+        assert.strictEqual(error._tag, "ConfigError", bad)
+        assert.notInclude(String(error), "secret")
+      }
     })
   })
 
@@ -263,6 +426,7 @@ describe("ServiceClient", () => {
       })
     assert.throws(() => declare({ baseUrl: "nowhere" }), RangeError, /ServiceClient "Bad": baseUrl .* got "nowhere"/)
     assert.throws(() => declare({ baseUrl: "ftp://host" }), RangeError, /baseUrl/)
+    assert.throws(() => declare({ baseUrl: "http://host/?key=secret" }), RangeError, /baseUrl .*, got "http:\/\/host"$/)
     assert.throws(() => declare({ pipeline: { totalTimeout: "-1 seconds" } }), RangeError, /Pipeline: totalTimeout/)
     assert.throws(
       () => declare({ overrides: { circuitBreaker: {} } }),

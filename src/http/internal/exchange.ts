@@ -26,6 +26,8 @@ export interface Operation {
   readonly operation: string
   /** Whether a good response is read as it comes. */
   readonly streams: boolean
+  /** Whether the API says what an answer of that status is. */
+  readonly declares: (status: number) => boolean
 }
 
 /** The exchange of one attempt. */
@@ -130,6 +132,7 @@ const fail = <E>(
     const outcome = HttpOutcome.fromClientError(error, clock)
     return Outcome.annotate(Effect.fail(fromClientError(error, exchange.of, clock)), () => outcome)
   }
+  // what the client and the codecs fail with has been dealt with above
   const declared = Effect.failCause(cause as Cause.Cause<Declared>)
   const { status } = exchange
   return status === undefined
@@ -139,7 +142,7 @@ const fail = <E>(
 
 const fromClientError = (
   error: HttpClientError.HttpClientError,
-  { operation, service }: Operation,
+  { declares, operation, service }: Operation,
   clock: Clock.Clock
 ): ServiceError.ServiceError => {
   const reason = error.reason
@@ -157,7 +160,7 @@ const fromClientError = (
     case "DecodeError":
     case "EmptyBodyError": {
       const { status } = reason.response
-      if (reason._tag === "StatusCodeError" || status >= 400) {
+      if (reason._tag === "StatusCodeError" || status >= 400 || !declares(status)) {
         const retryAfter = RetryAfter.fromHeaders(reason.response.headers, clock)
         return new ServiceError.UnexpectedStatus({
           service,
@@ -179,15 +182,14 @@ const fromClientError = (
   }
 }
 
-/** The code of a network error, or its message: `ECONNREFUSED` says more than "fetch failed". */
-const networkReason = (reason: { readonly cause?: unknown; readonly description?: string | undefined }): string => {
+/** The code of a network error. Its message is not for showing: it may quote a url with credentials, or a header. */
+const networkReason = (reason: { readonly cause?: unknown }): string => {
   // fetch wraps the error that has the code, once or twice
   let cause: unknown = reason.cause
   for (let depth = 0; depth < 3 && hasProperty(cause, "cause") && !hasProperty(cause, "code"); depth++) {
     cause = cause.cause
   }
-  if (hasProperty(cause, "code") && typeof cause.code === "string") return cause.code
-  return cause instanceof Error ? cause.message : reason.description ?? "no connection"
+  return hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : "no connection"
 }
 
 // `HttpApiClient` throws a plain error for a path parameter that is missing, or would climb the path

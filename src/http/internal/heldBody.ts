@@ -3,13 +3,29 @@
  * attempt's limits cover it, a body that breaks off is a failed attempt, and the
  * connection of a response that nobody reads comes back.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Deadline from "../../Deadline.ts"
 
-/** How much of an error's body is read, and for how long, before its connection is cut. */
-const errorBody = { bytes: 1024 * 1024, duration: "2 seconds" } as const
+/**
+ * How much of an error's body is read, and for how long, before its connection is
+ * cut. It is given half of what is left of the attempt at most: a body that stalls
+ * must not turn an answer, which may say when to come back, into a timeout.
+ */
+const errorBody = { bytes: 1024 * 1024, duration: Duration.seconds(2) }
+
+const timeForErrorBody = Effect.map(
+  Deadline.remaining,
+  Option.match({
+    onNone: () => errorBody.duration,
+    onSome: (left) => Duration.min(errorBody.duration, Duration.millis(Duration.toMillis(left) / 2))
+  })
+)
 
 /**
  * An exchange with the body of its response in memory. The body of an error status
@@ -32,9 +48,7 @@ export const holding = <E, R>(
 const hold = (
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
-  response.status < 400
-    ? Effect.map(response.arrayBuffer, (body) => withBody(response, body))
-    : Effect.map(readSome(response), (body) => withBody(response, body))
+  Effect.map(response.status < 400 ? response.arrayBuffer : readSome(response), (body) => withBody(response, body))
 
 const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<ArrayBuffer> =>
   Effect.suspend(() => {
@@ -47,7 +61,7 @@ const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effec
         return size >= errorBody.bytes
       }),
       Stream.runDrain,
-      Effect.timeoutOption(errorBody.duration),
+      (read) => Effect.flatMap(timeForErrorBody, (duration) => Effect.timeoutOption(read, duration)),
       // a body that breaks off ends here as well
       Effect.ignore,
       Effect.map(() => concat(chunks, size))
@@ -70,15 +84,16 @@ const withBody = (
 ): HttpClientResponse.HttpClientResponse => {
   let source: HttpClientResponse.HttpClientResponse | undefined
   const held = () => source ??= HttpClientResponse.fromWeb(response.request, toWeb(response, body))
-  // status, headers, cookies and the rest stay the original's; the body is read from memory
-  return Object.create(response, {
+  // Status, headers, cookies and the rest stay the original's; the body is read from memory. By reference, since a
+  // comparison by structure would run every getter of the original.
+  return Equal.byReferenceUnsafe(Object.create(response, {
     arrayBuffer: { value: Effect.succeed(body) },
     text: { get: () => held().text },
     json: { get: () => held().json },
     urlParamsBody: { get: () => held().urlParamsBody },
     formData: { get: () => held().formData },
     stream: { get: () => body.byteLength === 0 ? Stream.empty : Stream.succeed(new Uint8Array(body)) }
-  })
+  }))
 }
 
 const toWeb = (response: HttpClientResponse.HttpClientResponse, body: ArrayBuffer): Response => {

@@ -23,7 +23,7 @@ import { currentOperation } from "./exchange.ts"
 export type Platform = FileSystem.FileSystem | Etag.Generator | HttpPlatform.HttpPlatform | Path.Path
 
 /** Requests never get there. */
-export const url = new URL("http://in-memory.invalid")
+export const url: URL = new URL("http://in-memory.invalid")
 
 /** Makes the client. `faults` are taken by operation, one a request, before its handler is reached. */
 export const client = Effect.fnUntraced(function*<ApiId extends string, Groups extends HttpApiGroup.Constraint>(

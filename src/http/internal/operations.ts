@@ -7,17 +7,12 @@ import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import { hasProperty } from "effect/Predicate"
 import * as Stream from "effect/Stream"
+import { onlyKeys, within } from "../../internal/options.ts"
 import * as Pipeline from "../../Pipeline.ts"
 import { OperationPipeline, type Overrides } from "../OperationPipeline.ts"
-
+import type { CallOptions } from "../ServiceClient.ts"
 import { attempt as runAttempt, type Operation as Exchanged } from "./exchange.ts"
 import { isIdempotent } from "./replaySafety.ts"
-
-/** What one call says about itself. */
-export interface CallOptions {
-  /** Gives or takes leave to send the request again. Default: by its method and `idempotency-key`. */
-  readonly idempotent?: boolean | undefined
-}
 
 /** One operation of one service, and how it is run. */
 export interface Operation extends Exchanged {
@@ -25,7 +20,6 @@ export interface Operation extends Exchanged {
   readonly path: readonly [group: string, endpoint: string] | readonly [endpoint: string]
   /** Shared by all operations that change nothing. */
   readonly pipeline: Pipeline.Settings
-  readonly circuitBreaker: string
   readonly idempotent: boolean
 }
 
@@ -39,20 +33,21 @@ export const plan = <ApiId extends string, Groups extends HttpApiGroup.Constrain
   const planned: Array<Operation> = []
   HttpApi.reflect(api, {
     onGroup: () => {},
-    onEndpoint({ endpoint, group, mergedAnnotations }) {
+    onEndpoint({ endpoint, errors, group, mergedAnnotations, successes }) {
       const path = group.topLevel
         ? [endpoint.identifier] as const
         : [group.identifier, endpoint.identifier] as const
       const operation = path.join(".")
       const { idempotent, ...overrides } = Context.getOrUndefined(mergedAnnotations, OperationPipeline) ?? {}
       const isChanged = Object.keys(overrides).length > 0
+      const isStream = streams(endpoint)
       planned.push({
         service,
         operation,
         path,
-        streams: streams(endpoint),
-        pipeline: isChanged ? Pipeline.settings(service, override(service, operation, base, overrides)) : shared,
-        circuitBreaker: overrides.circuitBreaker === undefined ? service : `${service}/${operation}`,
+        streams: isStream,
+        declares: (status) => successes.has(status) || errors.has(status) || (isStream && status < 400),
+        pipeline: isChanged ? override(service, operation, base, overrides) : shared,
         idempotent: idempotent ?? isIdempotent(endpoint.method)
       })
     }
@@ -67,53 +62,54 @@ const streams = (endpoint: HttpApiEndpoint.Top): boolean =>
     return hasProperty(body, "_tag")
   })
 
-type PartName = Exclude<keyof Pipeline.Options, "classify">
-
 const isThere = (part: unknown): boolean => part !== undefined && part !== false
 
+/** The pipeline of an operation that changes something about its service's. */
 const override = (
   service: string,
   operation: string,
   base: Pipeline.Options,
   overrides: Omit<Overrides, "idempotent">
-): Pipeline.Options => {
+): Pipeline.Settings => {
   const where = `ServiceClient ${JSON.stringify(service)}, operation ${JSON.stringify(operation)}`
-  const merged: { [K in PartName]?: Pipeline.Options[K] } = {}
-  const put = <K extends PartName>(name: K, value: Pipeline.Options[K]) => {
-    if (isThere(value) && !isThere(base[name])) {
-      throw new RangeError(`${where}: it cannot add ${name}, which the service's pipeline does not have`)
+  const { attemptTimeout, circuitBreaker, retry, totalTimeout } = overrides
+  onlyKeys(where, overrides, ["totalTimeout", "retry", "circuitBreaker", "attemptTimeout", "idempotent"])
+  for (const part of ["totalTimeout", "retry", "circuitBreaker", "attemptTimeout"] as const) {
+    if (isThere(overrides[part]) && !isThere(base[part])) {
+      throw new RangeError(`${where}: it cannot add ${part}, which the service's pipeline does not have`)
     }
-    merged[name] = value
   }
-  const { attemptTimeout, circuitBreaker, retry, totalTimeout, ...rest } = overrides
-  // misspelt keys are refused with the others, when the settings are made
-  const unknown: object = rest
-  if (totalTimeout !== undefined) put("totalTimeout", totalTimeout)
-  if (attemptTimeout !== undefined) put("attemptTimeout", attemptTimeout)
-  if (retry !== undefined) put("retry", retry === false ? false : { ...base.retry, ...retry })
-  if (circuitBreaker !== undefined) {
-    put("circuitBreaker", circuitBreaker === false ? false : { ...base.circuitBreaker, ...circuitBreaker })
-  }
-  if (typeof retry === "object" && retry.onExhausted === "wrap" && !(base.retry && base.retry.onExhausted === "wrap")) {
+  if (retry && retry.onExhausted === "wrap" && !(base.retry && base.retry.onExhausted === "wrap")) {
     throw new RangeError(`${where}: it cannot add onExhausted "wrap", which the service's pipeline does not have`)
   }
-  return { ...base, ...merged, ...unknown }
+  const settings = within(where, () =>
+    Pipeline.settings(service, {
+      ...base,
+      ...(totalTimeout === undefined ? {} : { totalTimeout }),
+      ...(attemptTimeout === undefined ? {} : { attemptTimeout }),
+      ...(retry === undefined ? {} : { retry: retry && { ...base.retry, ...retry } }),
+      ...(circuitBreaker === undefined
+        ? {}
+        : { circuitBreaker: circuitBreaker && { ...base.circuitBreaker, ...circuitBreaker } })
+    }))
+  return circuitBreaker === undefined ? settings : { ...settings, breakerName: `${service}/${operation}` }
 }
 
 /** Whether a request of a generated method may be sent more than once. */
 const mayBeSentAgain = (operation: Operation, request: unknown, options: CallOptions | undefined): boolean => {
-  const { headers, payload } = Object(request) as { readonly headers?: object; readonly payload?: unknown }
   // the body of a stream can be read once
-  if (Stream.isStream(payload)) return false
-  const hasKey = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "idempotency-key")
+  if (Stream.isStream(own(request, "payload"))) return false
+  const hasKey = Object.entries(Object(own(request, "headers"))).some(([name, value]) =>
+    name.toLowerCase() === "idempotency-key" && typeof value === "string" && value !== ""
+  )
   return options?.idempotent ?? (operation.idempotent || hasKey)
 }
 
 /** Makes the pipeline of every operation. Operations with the same settings share one. */
 export const pipelines = Effect.fnUntraced(function*(planned: ReadonlyArray<Operation>) {
   const made = new Map<Pipeline.Settings, Pipeline.Pipeline<Pipeline.PipelineError>>()
-  for (const { circuitBreaker, pipeline } of planned) {
-    if (!made.has(pipeline)) made.set(pipeline, yield* Pipeline.fromSettings(pipeline, { circuitBreaker }))
+  for (const { pipeline } of planned) {
+    if (!made.has(pipeline)) made.set(pipeline, yield* Pipeline.fromSettings(pipeline))
   }
   return made
 })

@@ -8,7 +8,7 @@ const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"
 export const isIdempotent = (method: string): boolean => idempotentMethods.has(method)
 
 /** Whether the body gives the same bytes each time it is read. */
-export const isRereadable = (body: HttpBody.HttpBody): boolean =>
+const isRereadable = (body: HttpBody.HttpBody): boolean =>
   body._tag !== "Stream" &&
   (body._tag !== "Raw" || typeof body.body === "string" || body.body instanceof ArrayBuffer ||
     ArrayBuffer.isView(body.body) || body.body instanceof Blob || body.body instanceof URLSearchParams)
@@ -22,4 +22,4 @@ export const mayBeSentAgain = (
   leave: boolean | undefined
 ): boolean =>
   isRereadable(request.body) &&
-  (leave ?? (isIdempotent(request.method) || request.headers["idempotency-key"] !== undefined))
+  (leave ?? (isIdempotent(request.method) || (request.headers["idempotency-key"] ?? "") !== ""))
