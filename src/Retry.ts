@@ -426,23 +426,23 @@ export const run = <A, E, R>(
       })
     }
 
-    /** The wait before the next attempt; `undefined` where this exit is the call's result. */
+    /** The wait before the next attempt, or why there is none. */
     const decide = (exit: Exit.Exit<A, E>): Effect.Effect<number | "stop" | "exhausted"> => {
       const outcome = Outcome.classify(exit, call?.classify, clock)
       const reason = reasonOf(exit)
-      const isRefusal = settings.retryCircuitOpen && reason instanceof CircuitOpen
+      const refusal = settings.retryCircuitOpen ? refusalIn(reason) : undefined
       const isUnwanted = exit._tag === "Success" && call?.retryIf !== undefined && holds(call.retryIf, exit.value)
-      if (!isRefusal && !isUnwanted && !Outcome.isRetryable(outcome)) return stop
+      if (refusal === undefined && !isUnwanted && !Outcome.isRetryable(outcome)) return stop
       if (settings.while !== undefined && !holds(settings.while, reason)) return stop
       if (attempt > settings.times) return exhausted
-      const asked = isRefusal ? reason.retryAfter : Outcome.retryAfter(outcome)
+      const asked = refusal === undefined ? Outcome.retryAfter(outcome) : refusal.retryAfter
       const retryAfter = asked === undefined ? undefined : Duration.toMillis(asked)
       if (retryAfter !== undefined && (retryAfter > settings.maxRetryAfter || retryAfter === Infinity)) return stop
       return Effect.map(baseDelay(reason), (base) => {
         if (base === undefined) return "exhausted"
         const delay = backoff.delay({
           base,
-          spread: isRefusal && settings.spread === backoff.none ? backoff.full : settings.spread,
+          spread: refusal !== undefined && settings.spread === backoff.none ? backoff.full : settings.spread,
           cap: settings.cap,
           u: unitInterval(fiber.getRef(Random.Random).nextDoubleUnsafe()),
           previous,
@@ -505,7 +505,7 @@ export const run = <A, E, R>(
               again(exit, wait)
             )
             return exit._tag === "Success"
-              ? Effect.as(Effect.ignoreCause(dispose(exit.value), { log: true }), next)
+              ? Effect.as(Effect.ignoreCause(Effect.suspend(() => dispose(exit.value)), { log: true }), next)
               : Effect.succeed(next)
           }))
       ))
@@ -517,6 +517,15 @@ const exhausted = Effect.succeed("exhausted" as const)
 
 // a `Random` of the user's may return anything
 const unitInterval = (u: number): number => u >= 0 && u <= 1 ? u : u > 1 ? 1 : 0
+
+// an error may be anything, even a proxy that must not be asked
+const refusalIn = (reason: unknown): CircuitOpen | undefined => {
+  try {
+    return reason instanceof CircuitOpen ? reason : undefined
+  } catch {
+    return undefined
+  }
+}
 
 // a predicate that throws has not asked for another attempt
 const holds = <A>(predicate: (a: A) => boolean, a: A): boolean => {

@@ -432,13 +432,17 @@ describe("Retry: what is retried", () => {
 
   it.effect("a result although its disposal fails", () =>
     Effect.gen(function*() {
-      const { work } = recorded(Effect.succeed)
-      const { exit } = yield* drive(Retry.retry(work, {
-        ...options,
-        retryIf: (n) => n < 2,
-        dispose: () => Effect.die("bug in a disposal")
-      }))
-      assert.deepStrictEqual(exit, Exit.succeed(2))
+      const disposals = [
+        () => Effect.die("bug in a disposal"),
+        (): Effect.Effect<void> => {
+          throw new Error("bug in a disposal")
+        }
+      ]
+      for (const dispose of disposals) {
+        const { work } = recorded(Effect.succeed)
+        const { exit } = yield* drive(Retry.retry(work, { ...options, retryIf: (n) => n < 2, dispose }))
+        assert.deepStrictEqual(exit, Exit.succeed(2))
+      }
     }))
 
   it.effect("a result that is retried is disposed once, also when the call is interrupted at a random instant", () =>

@@ -285,8 +285,10 @@ Policy.compose(retries.bare, (self) => Effect.as(self, 1))
 declare const widePipeline: Pipeline.Options
 declare const someParts: { readonly retry: Retry.Options; readonly circuitBreaker?: CircuitBreaker.Options }
 declare const maybe: boolean
+declare const either: { readonly circuitBreaker: {} } | { readonly attemptTimeout: "1 second" }
 
 const pipelines = {
+  either: Pipeline.make("p", either),
   empty: Pipeline.make("p", {}),
   total: Pipeline.make("p", { totalTimeout: "1 second" }),
   attempt: Pipeline.make("p", { attemptTimeout: 1_000 }),
@@ -353,6 +355,7 @@ const pipelines = {
 }
 
 export type Pipelines = [
+  Expect<Equal<PipelineErrorOf<typeof pipelines.either>, Open | Late>>,
   Expect<Equal<PipelineErrorOf<typeof pipelines.empty>, never>>,
   Expect<Equal<typeof pipelines.empty, Effect.Effect<Pipeline.Pipeline<never>, never, Resilience.Resilience>>>,
   Expect<Equal<PipelineErrorOf<typeof pipelines.total>, Late>>,
