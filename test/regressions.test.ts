@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { CircuitBreaker, Deadline, Outcome, Pipeline, Resilience, Timeout } from "../src/index.ts"
 import { present } from "./support.ts"
 
-/** What went wrong once, or would be easy to get wrong again. */
+/** What went wrong once, and would be easy to get wrong again. */
 describe("an error that cannot be read", () => {
   class Negative {
     get [Outcome.symbol](): Outcome.Outcome {
