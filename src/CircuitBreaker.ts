@@ -32,7 +32,7 @@ import * as breakerWindow from "./internal/breakerWindow.ts"
 import { openTime } from "./internal/openTime.ts"
 import { nonEmpty, positiveMillis } from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
-import { Current, type TimeLimit } from "./internal/timeLimit.ts"
+import { standing, type TimeLimit } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 
 // -----------------------------------------------------------------------------
@@ -494,9 +494,9 @@ class Call<A, E> {
     this.fiber = fiber
     this.options = options
     this.due = due
-    // a call that starts under a limit that has struck already, as clean-up does, is not cut short by it
-    const limit = fiber.getRef(Current)
-    this.limit = limit?.hasStruck === true ? undefined : limit
+    // a call that starts under a limit that has struck is not cut short by it, unless an attempt timeout will see to that
+    const limit = standing(fiber)
+    this.limit = limit?.hasStruck === true && due === Infinity ? undefined : limit
   }
 
   // looked up where it is needed, which it is not while the breaker is closed and all goes well

@@ -108,7 +108,8 @@ export interface Pipeline<out PE> {
   readonly circuitBreaker: CircuitBreaker.CircuitBreaker | undefined
   /**
    * Runs an effect under the pipeline. It is a `Policy` where the second argument
-   * is left out.
+   * is left out. Each attempt runs in a fiber of its own: a `restore` of a mask
+   * belongs around `protect`, not inside.
    */
   readonly protect: <A, E, R>(
     self: Effect.Effect<A, E, R>,
@@ -117,7 +118,18 @@ export interface Pipeline<out PE> {
 }
 
 /**
- * Refuses, at compile time, keys that the options do not have.
+ * Refuses, at compile time, keys that the options do not have. A function of
+ * one's own that is generic in the options passes their type on:
+ *
+ * @example
+ * ```ts
+ * import { Pipeline } from "effect-resilience"
+ *
+ * const forDatabase = <const O extends Pipeline.Options>(options: O & Pipeline.OnlyKnownKeys<O>) =>
+ *   Pipeline.make<O>("database", options)
+ *
+ * console.log(typeof forDatabase({ retry: { times: 2 } })) // => object
+ * ```
  *
  * @category models
  * @since 0.1.0

@@ -33,7 +33,10 @@ import type { ResilienceEvent } from "./ResilienceEvent.ts"
 export interface TestOptions {
   /** Breakers that start in another state than closed, by name. An open one stays open for its full time. */
   readonly circuitBreakers?: Readonly<Record<string, CircuitBreaker.Phase["_tag"]>> | undefined
-  /** Whether retries really wait. Default: `false`. */
+  /**
+   * Whether retries really wait. Default: `false`. Without waits no time passes
+   * between attempts, so a breaker that would be half-open by then is still open.
+   */
   readonly delays?: boolean | undefined
   /** Whether pipelines do nothing at all. Default: `false`. */
   readonly passThrough?: boolean | undefined

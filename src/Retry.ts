@@ -36,7 +36,7 @@ import {
   refuse
 } from "./internal/options.ts"
 import { monotonicMillis, sleepUntil } from "./internal/time.ts"
-import { Current, inOwnFiber } from "./internal/timeLimit.ts"
+import { inOwnFiber, standing } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
 
@@ -403,6 +403,7 @@ export const run = <A, E, R>(
   Effect.withFiber((fiber) => {
     const clock = fiber.getRef(Clock.Clock)
     const startedAt = monotonicMillis(clock)
+    const limit = standing(fiber)
     let attempt = 1
     let previous = 0
     let first: number | undefined
@@ -451,7 +452,6 @@ export const run = <A, E, R>(
         })
         const now = monotonicMillis(clock)
         if (now + delay - startedAt > settings.maxElapsed) return "exhausted"
-        const limit = fiber.getRef(Current)
         // no time would be left for an attempt, or it would not be made
         const isPointless = (limit !== undefined && now + delay >= limit.expiresAt) ||
           (!settings.retryCircuitOpen && watch?.willRefuse(now + delay) === true)

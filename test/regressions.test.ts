@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Fiber, MutableRef } from "effect"
 import { TestClock } from "effect/testing"
-import { CircuitBreaker, Deadline, Outcome, Pipeline, Resilience, Timeout } from "../src/index.ts"
+import { CircuitBreaker, Deadline, Outcome, Pipeline, Resilience, Retry, Timeout } from "../src/index.ts"
 import { present } from "./support.ts"
 
 /** What went wrong once, and would be easy to get wrong again. */
@@ -130,6 +130,44 @@ describe("clean-up", () => {
       assert.strictEqual(cleaned, 6)
       assert.strictEqual((yield* present(pipeline.circuitBreaker).snapshot).calls.success, 6)
     }).pipe(Effect.provide(Resilience.layer)))
+})
+
+describe("a deadline that has passed", () => {
+  it.effect("starts no fallback, though the limit of the first call has struck for it", () =>
+    Effect.gen(function*() {
+      const options = { attemptTimeout: "1 second", circuitBreaker: {} } as const
+      const primary = yield* Pipeline.make("primary", options)
+      const secondary = yield* Pipeline.make("secondary", options)
+      let sent = 0
+      const fiber = yield* primary.protect(Effect.never).pipe(
+        Effect.catchTag(["TimedOut", "DeadlineExceeded"], () => secondary.protect(Effect.sync(() => sent++))),
+        Deadline.within("5 millis"),
+        Effect.exit,
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(sent, 0)
+      assert.strictEqual((yield* present(secondary.circuitBreaker).snapshot).calls.failure, 0)
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("does not keep clean-up from being retried", () =>
+    Effect.gen(function*() {
+      let attempts = 0
+      const release = Effect.suspend(() => Effect.fail(++attempts))
+      const cleanUp = Effect.exit(
+        Retry.make({ times: 5, backoff: { kind: "constant", delay: "1 second" } })(release)
+      )
+      const fiber = yield* Effect.never.pipe(
+        Effect.onInterrupt(() => cleanUp),
+        Deadline.within("20 millis"),
+        Effect.exit,
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(attempts, 6)
+    }))
 })
 
 describe("a window of long ago", () => {

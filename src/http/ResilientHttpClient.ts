@@ -38,7 +38,11 @@ import { mayBeSentAgain } from "./internal/replaySafety.ts"
 export interface Options {
   /** Names a request in events. Default: its method, a space, and its url without query. */
   readonly operation?: ((request: HttpClientRequest.HttpClientRequest) => string) | undefined
-  /** Gives or takes leave to send a request again; `undefined` leaves it to its method and key. */
+  /**
+   * Gives or takes leave to send a request again; `undefined` leaves it to its
+   * method and key, as they are when the request reaches this client: what the
+   * client inside adds to each attempt, a key of its own perhaps, is not seen.
+   */
   readonly idempotent?: ((request: HttpClientRequest.HttpClientRequest) => boolean | undefined) | undefined
   /** What exits mean. It goes before the pipeline's own, and that before `HttpOutcome.classify`. */
   readonly classify?: Outcome.Classifier<HttpClientResponse.HttpClientResponse> | undefined

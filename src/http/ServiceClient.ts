@@ -299,8 +299,8 @@ export const Service = <Self>() =>
 
 const urlMustBe = "an absolute url with http or https, without credentials, query or fragment"
 
-const isBaseUrl = ({ hash, password, protocol, search, username }: URL): boolean =>
-  (protocol === "http:" || protocol === "https:") && `${username}${password}${search}${hash}` === ""
+const isBaseUrl = ({ href, password, protocol, username }: URL): boolean =>
+  (protocol === "http:" || protocol === "https:") && `${username}${password}` === "" && !/[?#]/.test(href)
 
 const checkedUrl = (where: string, baseUrl: BaseUrl): URL | Config.Config<URL> => {
   if (Config.isConfig(baseUrl)) {

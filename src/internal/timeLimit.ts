@@ -5,6 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { monotonicMillis, sleepUntil } from "./time.ts"
 
 /** The soonest limit that the running work is under. */
@@ -17,11 +18,22 @@ export interface TimeLimit {
     | undefined
   /** Set before the work is interrupted, so that a breaker under the limit can tell it from any other interruption. */
   hasStruck: boolean
+  /**
+   * Set when it has struck where it was set, and not only where it was inherited:
+   * what runs under it from then on is clean-up, which has limits of its own.
+   */
+  isOver: boolean
 }
 
 export const Current = Context.Reference<TimeLimit | undefined>("effect-resilience/Deadline/Current", {
   defaultValue: () => undefined
 })
+
+/** The limit that a fiber is under, unless it is over. */
+export const standing = (fiber: Fiber.Fiber<unknown, unknown>): TimeLimit | undefined => {
+  const limit = fiber.getRef(Current)
+  return limit?.isOver === true ? undefined : limit
+}
 
 /** Runs `self` in a fiber of its own, so that what it forks as children ends with it. */
 export const inOwnFiber = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => Effect.raceAllFirst([self])
@@ -43,13 +55,14 @@ export const limitTime = <A, E, R, PE>(
   Effect.withFiber<A, E | PE, R>((fiber) => {
     const clock = fiber.getRef(Clock.Clock)
     const now = monotonicMillis(clock)
-    // one that has struck limits nothing any more: what runs under it still, as clean-up does, has limits of its own
-    const current = fiber.getRef(Current)
-    const outer = current?.hasStruck === true ? undefined : current
+    const outer = standing(fiber)
     const inherits = outer !== undefined && outer.expiresAt < now + own.millis
-    const limit = inherits ? outer : { expiresAt: now + own.millis, timeout: own.timeout, hasStruck: false }
+    const limit = inherits
+      ? outer
+      : { expiresAt: now + own.millis, timeout: own.timeout, hasStruck: false, isOver: false }
     const strike = Effect.suspend(() => {
       limit.hasStruck = true
+      if (!inherits) limit.isOver = true
       return Effect.fail(exceeded(limit))
     })
     if (limit.expiresAt <= now) return strike

@@ -87,6 +87,17 @@ for (
         assert.isAtMost(yield* server.connections, 2)
       })
       yield* Effect.provide(program, Real.layer.pipe(Layer.provide([clientLayer, Resilience.layer])))
+
+      // a client may have read the body itself
+      const logging = Layer.effect(
+        HttpClient.HttpClient,
+        Effect.map(HttpClient.HttpClient, HttpClient.tap((response) => response.text))
+      ).pipe(Layer.provide(clientLayer))
+      server.answer((_, response) => Server.json(response, 404, { _tag: "PlanNotFound", id: "1" }))
+      const error = yield* Effect.flatMap(Real, (real) => Effect.flip(real.plans.get({ params: { id: "1" } }))).pipe(
+        Effect.provide(Real.layer.pipe(Layer.provide([logging, Resilience.layer])))
+      )
+      assert.strictEqual(error._tag, "PlanNotFound")
     }))
 }
 
@@ -405,7 +416,16 @@ describe("ServiceClient", () => {
     return Effect.gen(function*() {
       assert.strictEqual((yield* withUrl("http://planning.test/v1")).id, "1")
       assert.strictEqual(upstream.sent[0]?.url, "http://planning.test/v1/plans/1")
-      for (const bad of ["nowhere", "ftp://host", "http://user:secret@host", "http://host/?key=1"]) {
+      for (
+        const bad of [
+          "nowhere",
+          "ftp://host",
+          "http://user:secret@host",
+          "http://host/?key=1",
+          "http://host/?",
+          "http://host/#"
+        ]
+      ) {
         const error = yield* Effect.flip(withUrl(bad))
         assert.strictEqual(error._tag, "ConfigError", bad)
         assert.notInclude(String(error), "secret")

@@ -50,22 +50,30 @@ const hold = (
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
   Effect.map(response.status < 400 ? response.arrayBuffer : readSome(response), (body) => withBody(response, body))
 
+const inTime = <A, E>(read: Effect.Effect<A, E>): Effect.Effect<Option.Option<A>> =>
+  timeForErrorBody.pipe(
+    Effect.flatMap((duration) => Effect.timeoutOption(read, duration)),
+    // a body that breaks off, or that cannot be read any more, which some clients take for a defect
+    Effect.catchCause(() => Effect.succeedNone)
+  )
+
 const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<ArrayBuffer> =>
   Effect.suspend(() => {
     const chunks: Array<Uint8Array> = []
     let size = 0
-    return response.stream.pipe(
+    const read = response.stream.pipe(
       Stream.takeUntil((chunk) => {
         chunks.push(chunk)
         size += chunk.byteLength
         return size >= errorBody.bytes
       }),
-      Stream.runDrain,
-      (read) => Effect.flatMap(timeForErrorBody, (duration) => Effect.timeoutOption(read, duration)),
-      // a body that breaks off ends here as well
-      Effect.ignore,
-      Effect.map(() => concat(chunks, size))
+      Stream.runDrain
     )
+    return Effect.flatMap(inTime(read), () =>
+      size > 0
+        ? Effect.succeed(concat(chunks, size))
+        // the client itself may have read it, to log it perhaps, and keeps it then
+        : Effect.map(inTime(response.arrayBuffer), Option.getOrElse(() => new ArrayBuffer(0))))
   })
 
 const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): ArrayBuffer => {
