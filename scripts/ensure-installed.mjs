@@ -44,8 +44,8 @@ const npm = (args, env) => {
   }
 }
 
-// Under an old Node, npm leaves out optional packages that ask for a newer one, and an old npm leaves out others, so that
-// the tools lack their native parts. So both are fetched anew for the installation. (On Windows npm brings its own Node.)
+// Under an old Node, npm leaves out optional packages that ask for a newer one, and the tools lack their native parts.
+// So it is run by a Node that is new enough, fetched for that. (On Windows npm brings its own Node.)
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
 const isTooOld = !windows &&
   (major < 20 || major === 21 || (major === 20 && minor < 19) || (major === 22 && minor < 19))
@@ -55,8 +55,8 @@ const install = () => {
   const folder = mkdtempSync(join(tmpdir(), "effect-resilience-"))
   try {
     const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
-    npm(["install", "--no-save", "--prefix", folder, `node@${devDependencies.node}`, "npm@11"], process.env)
-    const bin = join(folder, "node_modules", ".bin")
+    npm(["install", "--no-save", "--prefix", folder, `node@${devDependencies.node}`], process.env)
+    const bin = join(folder, "node_modules", "node", "bin")
     npm(["ci"], { ...process.env, PATH: bin + delimiter + process.env.PATH })
   } finally {
     rmSync(folder, { recursive: true, force: true })
