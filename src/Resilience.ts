@@ -20,6 +20,7 @@ import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { reasonOf } from "./internal/exit.ts"
 import { openTime } from "./internal/openTime.ts"
 import { oneOf, onlyKeys } from "./internal/options.ts"
+import { script } from "./internal/script.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import * as Outcome from "./Outcome.ts"
 import type { ResilienceEvent } from "./ResilienceEvent.ts"
@@ -156,11 +157,10 @@ const testMode = (options: TestOptions): TestMode => {
   for (const [name, state] of Object.entries(options.circuitBreakers ?? {})) {
     oneOf("Resilience.layerTest", `circuitBreakers.${name}`, state, ["Closed", "Open", "HalfOpen"])
   }
-  const faults = new Map(Object.entries(options.faults ?? {}).map(([name, script]) => [name, [...script]]))
   return {
     delays: options.delays ?? false,
     passThrough: options.passThrough ?? false,
-    takeFault: (pipeline) => faults.get(pipeline)?.shift()
+    takeFault: script(options.faults)
   }
 }
 

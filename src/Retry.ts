@@ -379,6 +379,8 @@ export const retry: {
  * @internal
  */
 export interface Watch {
+  /** The name in `RetriesExhausted`. */
+  readonly policy: string
   /** Called before each wait. */
   readonly retrying: (progress: Progress) => void
   /** Called when `times` or `maxElapsed` is used up. */
@@ -398,7 +400,7 @@ export const run = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   settings: Settings,
   call?: CallOptions<A, E>,
-  watch?: Watch & { readonly policy: string }
+  watch?: Watch
 ): Effect.Effect<A, E | RetriesExhausted, R> =>
   Effect.withFiber((fiber) => {
     const clock = fiber.getRef(Clock.Clock)

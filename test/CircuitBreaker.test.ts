@@ -18,6 +18,17 @@ import { CircuitBreaker, Outcome } from "../src/index.ts"
 import * as breakerWindow from "../src/internal/breakerWindow.ts"
 import { admits, Boom, brief, errorOf, feed, manualClock, present, Says, start, stateOf } from "./support.ts"
 
+/** A breaker that one failure has opened, and whose open time is over: the next call is its only probe. */
+const dueForProbe = Effect.fnUntraced(function*(name: string) {
+  const breaker = yield* CircuitBreaker.make(name, {
+    trip: { kind: "consecutive", failures: 1 },
+    open: "1 second"
+  })
+  yield* feed(breaker, "F")
+  yield* TestClock.adjust("1 second")
+  return breaker
+})
+
 type Tag = Outcome.Outcome["_tag"]
 
 /** A breaker of the tests, as plain as the model can read it: all times in milliseconds. */
@@ -377,12 +388,7 @@ describe("CircuitBreaker.protect", () => {
 
   it.effect("gets its probe back from an ignored call and lets the next one through", () =>
     Effect.gen(function*() {
-      const breaker = yield* CircuitBreaker.make("probe", {
-        trip: { kind: "consecutive", failures: 1 },
-        open: "1 second"
-      })
-      yield* feed(breaker, "F")
-      yield* TestClock.adjust("1 second")
+      const breaker = yield* dueForProbe("probe")
       yield* feed(breaker, "IIII")
       assert.deepInclude(yield* Ref.get(breaker.phase), { _tag: "HalfOpen", inFlight: 0, successes: 0, failures: 0 })
       yield* feed(breaker, "S")
@@ -391,12 +397,7 @@ describe("CircuitBreaker.protect", () => {
 
   it.effect("refuses while a probe hangs, and gets it back when the probe is interrupted", () =>
     Effect.gen(function*() {
-      const breaker = yield* CircuitBreaker.make("hung", {
-        trip: { kind: "consecutive", failures: 1 },
-        open: "1 second"
-      })
-      yield* feed(breaker, "F")
-      yield* TestClock.adjust("1 second")
+      const breaker = yield* dueForProbe("hung")
       const probe = yield* start(breaker.protect(Effect.never))
       yield* TestClock.adjust("1 hour")
       const refusal = errorOf(yield* Effect.exit(breaker.protect(Effect.void)))
@@ -410,12 +411,7 @@ describe("CircuitBreaker.protect", () => {
 
   it.effect("counts a probe's failure and opens again", () =>
     Effect.gen(function*() {
-      const breaker = yield* CircuitBreaker.make("probe", {
-        trip: { kind: "consecutive", failures: 1 },
-        open: "1 second"
-      })
-      yield* feed(breaker, "F")
-      yield* TestClock.adjust("1 second")
+      const breaker = yield* dueForProbe("probe")
       yield* feed(breaker, "F")
       assert.deepInclude(yield* breaker.snapshot, { state: "Open", openings: 2, retryAfter: Duration.seconds(1) })
     }))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Fiber, MutableRef } from "effect"
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, Deadline, Outcome, Pipeline, Resilience, Retry, Timeout } from "../src/index.ts"
-import { present } from "./support.ts"
+import { drive, present } from "./support.ts"
 
 /** What went wrong once, and would be easy to get wrong again. */
 describe("an error that cannot be read", () => {
@@ -139,14 +139,12 @@ describe("a deadline that has passed", () => {
       const primary = yield* Pipeline.make("primary", options)
       const secondary = yield* Pipeline.make("secondary", options)
       let sent = 0
-      const fiber = yield* primary.protect(Effect.never).pipe(
-        Effect.catchTag(["TimedOut", "DeadlineExceeded"], () => secondary.protect(Effect.sync(() => sent++))),
-        Deadline.within("5 millis"),
-        Effect.exit,
-        Effect.forkChild
+      yield* drive(
+        primary.protect(Effect.never).pipe(
+          Effect.catchTag(["TimedOut", "DeadlineExceeded"], () => secondary.protect(Effect.sync(() => sent++))),
+          Deadline.within("5 millis")
+        )
       )
-      yield* TestClock.adjust("1 second")
-      yield* Fiber.join(fiber)
       assert.strictEqual(sent, 0)
       assert.strictEqual((yield* present(secondary.circuitBreaker).snapshot).calls.failure, 0)
     }).pipe(Effect.provide(Resilience.layer)))
@@ -158,14 +156,7 @@ describe("a deadline that has passed", () => {
       const cleanUp = Effect.exit(
         Retry.make({ times: 5, backoff: { kind: "constant", delay: "1 second" } })(release)
       )
-      const fiber = yield* Effect.never.pipe(
-        Effect.onInterrupt(() => cleanUp),
-        Deadline.within("20 millis"),
-        Effect.exit,
-        Effect.forkChild
-      )
-      yield* TestClock.adjust("1 minute")
-      yield* Fiber.join(fiber)
+      yield* drive(Effect.onInterrupt(Effect.never, () => cleanUp).pipe(Deadline.within("20 millis")))
       assert.strictEqual(attempts, 6)
     }))
 })

@@ -38,8 +38,7 @@ export type Fault =
  * Answers a request with a fault; `undefined` where it is to be answered as
  * usual.
  *
- * @category combinators
- * @since 0.1.0
+ * @internal
  */
 export const answer = (
   fault: Fault,

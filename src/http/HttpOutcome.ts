@@ -42,8 +42,7 @@ export const fromResponse = (
  * Whether an error in reading a body means that the body broke off, rather than
  * that it came whole and was wrong.
  *
- * @category predicates
- * @since 0.1.0
+ * @internal
  */
 export const isBrokenOff = (reason: HttpClientError.HttpClientErrorReason): boolean =>
   reason._tag === "DecodeError" && reason.cause !== undefined && !(reason.cause instanceof SyntaxError)

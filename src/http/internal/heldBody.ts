@@ -50,13 +50,6 @@ const hold = (
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
   Effect.map(response.status < 400 ? response.arrayBuffer : readSome(response), (body) => withBody(response, body))
 
-const inTime = <A, E>(read: Effect.Effect<A, E>): Effect.Effect<Option.Option<A>> =>
-  timeForErrorBody.pipe(
-    Effect.flatMap((duration) => Effect.timeoutOption(read, duration)),
-    // a body that breaks off, or that cannot be read any more, which some clients take for a defect
-    Effect.catchCause(() => Effect.succeedNone)
-  )
-
 const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<ArrayBuffer> =>
   Effect.suspend(() => {
     const chunks: Array<Uint8Array> = []
@@ -67,13 +60,16 @@ const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effec
         size += chunk.byteLength
         return size >= errorBody.bytes
       }),
-      Stream.runDrain
+      Stream.runDrain,
+      // a body that breaks off, or that cannot be read any more, which some clients take for a defect
+      Effect.ignoreCause,
+      // the client itself may have read it, to log it perhaps, and keeps it then
+      Effect.andThen(Effect.suspend(() => size > 0 ? Effect.succeed(concat(chunks, size)) : response.arrayBuffer))
     )
-    return Effect.flatMap(inTime(read), () =>
-      size > 0
-        ? Effect.succeed(concat(chunks, size))
-        // the client itself may have read it, to log it perhaps, and keeps it then
-        : Effect.map(inTime(response.arrayBuffer), Option.getOrElse(() => new ArrayBuffer(0))))
+    return timeForErrorBody.pipe(
+      Effect.flatMap((duration) => Effect.timeout(read, duration)),
+      Effect.catchCause(() => Effect.succeed(concat(chunks, size)))
+    )
   })
 
 const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): ArrayBuffer => {

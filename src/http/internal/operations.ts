@@ -12,7 +12,7 @@ import * as Pipeline from "../../Pipeline.ts"
 import { OperationPipeline, type Overrides } from "../OperationPipeline.ts"
 import type { CallOptions } from "../ServiceClient.ts"
 import { attempt as runAttempt, type Operation as Exchanged } from "./exchange.ts"
-import { isIdempotent } from "./replaySafety.ts"
+import { holdsKey, isIdempotent } from "./replaySafety.ts"
 
 /** One operation of one service, and how it is run. */
 export interface Operation extends Exchanged {
@@ -99,10 +99,7 @@ const override = (
 const mayBeSentAgain = (operation: Operation, request: unknown, options: CallOptions | undefined): boolean => {
   // the body of a stream can be read once
   if (Stream.isStream(own(request, "payload"))) return false
-  const hasKey = Object.entries(Object(own(request, "headers"))).some(([name, value]) =>
-    name.toLowerCase() === "idempotency-key" && typeof value === "string" && value !== ""
-  )
-  return options?.idempotent ?? (operation.idempotent || hasKey)
+  return options?.idempotent ?? (operation.idempotent || holdsKey(Object(own(request, "headers"))))
 }
 
 /** Makes the pipeline of every operation. Operations with the same settings share one. */

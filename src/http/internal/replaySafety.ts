@@ -5,6 +5,12 @@ import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 // RFC 9110, section 9.2.2, and the QUERY method
 const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE", "QUERY"])
 
+/** Whether headers, under names in any case, hold an `Idempotency-Key`. */
+export const holdsKey = (headers: object): boolean =>
+  Object.entries(headers).some(([name, value]) =>
+    name.toLowerCase() === "idempotency-key" && typeof value === "string" && value !== ""
+  )
+
 export const isIdempotent = (method: string): boolean => idempotentMethods.has(method)
 
 /** Whether the body gives the same bytes each time it is read. */
@@ -22,4 +28,4 @@ export const mayBeSentAgain = (
   leave: boolean | undefined
 ): boolean =>
   isRereadable(request.body) &&
-  (leave ?? (isIdempotent(request.method) || (request.headers["idempotency-key"] ?? "") !== ""))
+  (leave ?? (isIdempotent(request.method) || holdsKey(request.headers)))
