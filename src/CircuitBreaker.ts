@@ -27,12 +27,12 @@ import * as MutableRef from "effect/MutableRef"
 import * as Ref from "effect/Ref"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { Attempt, dueOf } from "./internal/attempt.ts"
 import { resolve } from "./internal/breakerSettings.ts"
 import * as breakerWindow from "./internal/breakerWindow.ts"
 import { openTime } from "./internal/openTime.ts"
-import { nonEmpty, positiveMillis } from "./internal/options.ts"
+import { nonEmpty } from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
-import { standing, type TimeLimit } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 
 // -----------------------------------------------------------------------------
@@ -283,21 +283,7 @@ export const isAdmitted = (before: Phase, after: Phase): boolean => after._tag =
  * @category models
  * @since 0.1.0
  */
-export interface CallOptions<in A, in E> {
-  /** Overrides what exits mean. */
-  readonly classify?: Outcome.Classifier<A, E> | undefined
-  /**
-   * The attempt timeout that stands inside. A call that an outer limit cuts short
-   * of it is not held against the dependency; without it, one that is cut by an
-   * outer timeout is.
-   */
-  readonly attemptTimeout?: Duration.Input | undefined
-  /**
-   * The policy name of the total timeout that stands outside. Where it is given, a
-   * call that any other limit cuts short is not held against the dependency.
-   */
-  readonly totalTimeoutOf?: string | undefined
-}
+export interface CallOptions<in A, in E> extends Outcome.AttemptOptions<A, E> {}
 
 /**
  * A phase change, and how the call that caused it has ended.
@@ -446,9 +432,7 @@ class Breaker implements CircuitBreaker {
     self: Effect.Effect<A, E, R>,
     options?: CallOptions<A, E>
   ): Effect.Effect<A, E | CircuitOpen, R> => {
-    const due = options?.attemptTimeout === undefined
-      ? Infinity
-      : positiveMillis("CircuitBreaker", "attemptTimeout", options.attemptTimeout, { infinite: true })
+    const due = dueOf("CircuitBreaker", options)
     return Effect.withFiber((fiber) => {
       const call = new Call<A, E>(this, fiber, options, due)
       // the finalizer is in place before the call is let through, so that no interrupt can fall in between
@@ -474,15 +458,9 @@ const remaining = (until: number, now: number): Duration.Duration =>
   Duration.millis(Math.ceil(Math.max(0, until - now)))
 
 /** One call's way through a breaker: in by `enter`, out by `leave`, which is a no-op for one that was refused. */
-class Call<A, E> {
+class Call<A, E> extends Attempt<A, E> {
   readonly breaker: Breaker
-  readonly fiber: Fiber.Fiber<unknown, unknown>
-  readonly options: CallOptions<A, E> | undefined
-  /** The attempt timeout that stands inside; infinite where there is none. */
-  readonly due: number
-  readonly limit: TimeLimit | undefined
   generation = -1
-  startedAt = 0
 
   constructor(
     breaker: Breaker,
@@ -490,18 +468,8 @@ class Call<A, E> {
     options: CallOptions<A, E> | undefined,
     due: number
   ) {
+    super(fiber, options, due)
     this.breaker = breaker
-    this.fiber = fiber
-    this.options = options
-    this.due = due
-    // a call that starts under a limit that has struck is not cut short by it, unless an attempt timeout will see to that
-    const limit = standing(fiber)
-    this.limit = limit?.hasStruck === true && due === Infinity ? undefined : limit
-  }
-
-  // looked up where it is needed, which it is not while the breaker is closed and all goes well
-  private get clock(): Clock.Clock {
-    return this.fiber.getRef(Clock.Clock)
   }
 
   enter(): Effect.Effect<never, CircuitOpen> | undefined {
@@ -525,7 +493,7 @@ class Call<A, E> {
       if (before._tag === "Open") breaker.onTransition?.({ to: "HalfOpen", from: "Open" })
     }
     this.generation = MutableRef.get(ref).generation
-    if (this.due !== Infinity && this.limit !== undefined) this.startedAt = monotonicMillis(this.clock)
+    this.begin()
     return undefined
   }
 
@@ -533,7 +501,7 @@ class Call<A, E> {
     if (this.generation < 0) return
     const { breaker } = this
     // `CircuitOpen` comes from `enter` alone, which leaves the generation below zero
-    const outcome = this.cutShort() ?? this.outcomeOf(exit as Exit.Exit<A, E>)
+    const outcome = this.outcome(exit as Exit.Exit<A, E>)
     breaker.counts[countOf[outcome._tag]]++
     const phase = MutableRef.get(breaker.phase.ref)
     // an open breaker has let nobody in
@@ -568,32 +536,9 @@ class Call<A, E> {
       breaker.onTransition?.({ to: "Closed", from: "HalfOpen", exit })
     }
   }
-
-  private outcomeOf(exit: Exit.Exit<A, E>): Outcome.Outcome {
-    const classify = this.options?.classify
-    return classify === undefined ? Outcome.fromExit(exit) : Outcome.classify(exit, classify, this.clock)
-  }
-
-  /**
-   * The outcome of a call whose limit has struck from outside: its exit says
-   * nothing then. It is a failure if the attempt was given its due: its attempt
-   * timeout, or, where there is none, the whole of the total timeout. A caller's
-   * deadline is ignored, and so is an outer timeout that cuts a total timeout
-   * short.
-   */
-  private cutShort(): Outcome.Outcome | undefined {
-    const { due, limit } = this
-    if (limit === undefined || !limit.hasStruck) return undefined
-    const own = this.options?.totalTimeoutOf
-    const wasGivenItsDue = due === Infinity
-      ? limit.timeout !== undefined && (own === undefined || limit.timeout.policy === own)
-      : monotonicMillis(this.clock) - this.startedAt >= due
-    return wasGivenItsDue ? cutOff : Outcome.ignored
-  }
 }
 
 const ask: Event = { _tag: "Ask" }
-const cutOff = Outcome.failure()
 const countOf = { Success: "success", Failure: "failure", Overload: "overload", Ignored: "ignored" } as const
 
 // -----------------------------------------------------------------------------

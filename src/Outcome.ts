@@ -118,6 +118,28 @@ export type Classifier<in A = unknown, in E = unknown> = (
 ) => Outcome | undefined
 
 /**
+ * What a policy that judges attempts is told about one of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AttemptOptions<in A, in E> {
+  /** Overrides what exits mean. */
+  readonly classify?: Classifier<A, E> | undefined
+  /**
+   * The attempt timeout that stands inside. A call that an outer limit cuts short
+   * of it is not held against the dependency; without it, one that is cut by an
+   * outer timeout is.
+   */
+  readonly attemptTimeout?: Duration.Input | undefined
+  /**
+   * The policy name of the total timeout that stands outside. Where it is given, a
+   * call that any other limit cuts short is not held against the dependency.
+   */
+  readonly totalTimeoutOf?: string | undefined
+}
+
+/**
  * The dependency answered.
  *
  * @category constructors

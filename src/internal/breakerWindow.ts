@@ -3,6 +3,7 @@
  * breaker and mutated in place; recording and summing up cost the same however
  * large it is.
  */
+import { RotatingCounts } from "./rotatingCounts.ts"
 
 /** The calls a trip decides on. */
 export interface Summary {
@@ -54,58 +55,20 @@ export const lastCalls = (size: number): Window => {
   }
 }
 
-/**
- * Remembers the calls of the last `duration` milliseconds, in `buckets` equal
- * parts. A call is forgotten with its part: at the latest `duration` after it
- * ended, and at the earliest one part sooner. The parts rotate by elapsed time,
- * also when there are no calls.
- */
+/** Remembers the calls of the last `duration` milliseconds, in `buckets` equal parts. */
 export const lastMillis = (duration: number, buckets: number): Window => {
-  const width = duration / buckets
-  const calls = new Uint32Array(buckets)
-  const failures = new Uint32Array(buckets)
-  let totalCalls = 0
-  let totalFailures = 0
-  let newest = -Infinity
-
-  // the parts are numbered from the clock's origin, which may lie ahead
-  const slotOf = (part: number): number => part - Math.floor(part / buckets) * buckets
-
-  const clear = () => {
-    calls.fill(0)
-    failures.fill(0)
-    totalCalls = totalFailures = 0
-  }
-
-  const rotate = (now: number): number => {
-    const part = Math.floor(now / width)
-    if (part - newest >= buckets) clear()
-    else {
-      for (let stale = newest + 1; stale <= part; stale++) {
-        const slot = slotOf(stale)
-        totalCalls -= calls[slot] ?? 0
-        totalFailures -= failures[slot] ?? 0
-        calls[slot] = failures[slot] = 0
-      }
-    }
-    if (part > newest) newest = part
-    return slotOf(newest)
-  }
-
+  // calls, and failures among them
+  const counts = new RotatingCounts(duration, buckets)
   return {
     record(failed, now) {
-      const slot = rotate(now)
-      calls[slot] = (calls[slot] ?? 0) + 1
-      totalCalls++
-      if (failed) {
-        failures[slot] = (failures[slot] ?? 0) + 1
-        totalFailures++
-      }
+      counts.add(1, failed ? 1 : 0, now)
     },
     summary(now) {
-      rotate(now)
-      return { calls: totalCalls, failures: totalFailures }
+      counts.rotate(now)
+      return { calls: counts.first, failures: counts.second }
     },
-    clear
+    clear() {
+      counts.clear()
+    }
   }
 }
