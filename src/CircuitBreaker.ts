@@ -1,11 +1,12 @@
 /**
  * Stops calling a dependency that keeps failing, and finds out when it is well.
  *
- * - **Closed**: calls pass. Their outcomes are counted until the trip is met.
+ * - **Closed**: calls pass. Their outcomes are counted until a trip is met.
  * - **Open**: calls are refused at once with {@link CircuitOpen}, for as long as
  *   `open` says, or the dependency asked for by `retryAfter`.
  * - **Half-open**: from then on `concurrent` calls at a time are let through as
  *   probes. Their outcomes decide: closed, or open again.
+ * - **Forced**: somebody overrides it by hand, in one of four ways; see {@link Mode}.
  *
  * The phase is held in a `Ref` and moved by {@link transition}, a pure function.
  * There are no timers: the first call after the open time finds the breaker
@@ -16,24 +17,27 @@
  * refusals neither count nor reset a streak. The breaker stands inside retry, so
  * that it sees every attempt, and outside the attempt timeout.
  *
+ * It is not for calls that cannot hurt the dependency, nor for limiting load.
+ * Where one breaker would have to judge many dependencies, such as hosts or
+ * tenants, take {@link keyed}.
+ *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as MutableRef from "effect/MutableRef"
-import * as Ref from "effect/Ref"
+import type * as Ref from "effect/Ref"
 import type * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
-import { Attempt, dueOf } from "./internal/attempt.ts"
+import type * as Scope from "effect/Scope"
+import { OnlyCell, type Place, Shared } from "./internal/breakerCell.ts"
+import { OnlyGuard } from "./internal/breakerGuard.ts"
+import { closed, type Mode, type Phase } from "./internal/breakerPhase.ts"
 import { resolve } from "./internal/breakerSettings.ts"
-import * as breakerWindow from "./internal/breakerWindow.ts"
-import { openTime } from "./internal/openTime.ts"
+import type { Snapshot } from "./internal/breakerSnapshot.ts"
+import type { CircuitOpen } from "./internal/circuitOpen.ts"
 import { nonEmpty } from "./internal/options.ts"
-import { monotonicMillis } from "./internal/time.ts"
-import * as Outcome from "./Outcome.ts"
+import type * as Outcome from "./Outcome.ts"
 
 // -----------------------------------------------------------------------------
 // options
@@ -53,21 +57,34 @@ export type Window =
 /**
  * When a closed breaker opens.
  *
- * - `consecutive`: after so many failures without a success between them
+ * - `consecutive`: after so many failures without a success between them. With
+ *   `forgetAfter` they are forgotten when the last of them is that old; by default
+ *   they never are
  * - `count`: at so many failures within the window
  * - `rate`: when at least `threshold` (above 0, at most 1) of the calls in the
  *   window failed, from `minimumCalls` on (default: 10, or the whole of a
  *   smaller window)
+ * - `slow`: the same for calls that took longer than `slowerThan`, whether they
+ *   failed or not. A call that was cut short counts here if it had lasted that
+ *   long, even where nobody blames the dependency for its end; an overload does
+ *   not. With an attempt timeout inside, `slowerThan` should be below it
  *
  * @category models
  * @since 0.1.0
  */
 export type Trip =
-  | { readonly kind: "consecutive"; readonly failures: number }
+  | { readonly kind: "consecutive"; readonly failures: number; readonly forgetAfter?: Duration.Input | undefined }
   | { readonly kind: "count"; readonly failures: number; readonly window: Window }
   | {
     readonly kind: "rate"
     readonly threshold: number
+    readonly minimumCalls?: number | undefined
+    readonly window: Window
+  }
+  | {
+    readonly kind: "slow"
+    readonly threshold: number
+    readonly slowerThan: Duration.Input
     readonly minimumCalls?: number | undefined
     readonly window: Window
   }
@@ -83,10 +100,22 @@ export interface HalfOpen {
   readonly concurrent?: number | undefined
   /** Results that decide. Default: 1. */
   readonly calls?: number | undefined
-  /** Successes among them that close. Default: all of `calls`. It reopens as soon as they cannot be reached. */
+  /**
+   * Successes among them that close. Default: all of `calls`. It reopens as soon as
+   * they cannot be reached. Where there is a trip for slow calls, a slow one counts
+   * as a failure does.
+   */
   readonly successes?: number | undefined
   /** Instead of `successes`: the share of failures at which it reopens, above 0 and at most 1. */
   readonly failureRate?: number | undefined
+  /**
+   * The longest it may stay half-open: it bounds probes that hang, whose results
+   * count for nothing from then on. Default: for ever. It is noticed when somebody
+   * looks, and is as if it had been at that moment.
+   */
+  readonly maxDuration?: Duration.Input | undefined
+  /** Where it goes after `maxDuration`. Default: `"open"`. */
+  readonly afterwards?: "open" | "closed" | undefined
 }
 
 /**
@@ -96,8 +125,11 @@ export interface HalfOpen {
  * @since 0.1.0
  */
 export interface Options {
-  /** Default: 5 consecutive failures. */
-  readonly trip?: Trip | undefined
+  /**
+   * One trip, or several with a window each: it opens when any is met. At most one
+   * may be of the kind `slow`. Default: 5 consecutive failures.
+   */
+  readonly trip?: Trip | ReadonlyArray<Trip> | undefined
   /**
    * How long it stays open: a duration, the delays of a schedule, or a function
    * of the number of openings (from 0) since it was last closed. Default: 30
@@ -113,22 +145,55 @@ export interface Options {
 }
 
 /**
+ * A window that has been checked, with durations in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type WindowSettings =
+  | { readonly kind: "calls"; readonly size: number }
+  | { readonly kind: "time"; readonly duration: number; readonly buckets: number }
+
+/**
+ * A trip that has been checked, with durations in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TripSettings =
+  | { readonly kind: "consecutive"; readonly failures: number; readonly forgetAfter: number | undefined }
+  | { readonly kind: "count"; readonly failures: number; readonly window: WindowSettings }
+  | {
+    readonly kind: "rate"
+    readonly threshold: number
+    readonly minimumCalls: number
+    readonly window: WindowSettings
+  }
+  | {
+    readonly kind: "slow"
+    readonly threshold: number
+    readonly minimumCalls: number
+    readonly slowerThan: number
+    readonly window: WindowSettings
+  }
+
+/**
  * Options that have been checked, with durations in milliseconds.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Settings {
-  readonly trip:
-    | { readonly kind: "failures"; readonly failures: number }
-    | { readonly kind: "rate"; readonly threshold: number; readonly minimumCalls: number }
-  readonly window:
-    | { readonly kind: "streak" }
-    | { readonly kind: "calls"; readonly size: number }
-    | { readonly kind: "time"; readonly duration: number; readonly buckets: number }
+  readonly trip: ReadonlyArray<TripSettings>
   readonly open: number | Schedule.Schedule<unknown> | ((openings: number) => Duration.Input)
   readonly maxRetryAfter: number
-  readonly halfOpen: { readonly concurrent: number; readonly calls: number; readonly successes: number }
+  readonly halfOpen: {
+    readonly concurrent: number
+    readonly calls: number
+    readonly successes: number
+    readonly maxDuration: number | undefined
+    readonly afterwards: "open" | "closed"
+  }
 }
 
 /**
@@ -143,135 +208,15 @@ export const settings = (options: Options = {}): Settings => resolve(options)
 // phases
 // -----------------------------------------------------------------------------
 
-/**
- * Where a breaker stands. Times are monotonic milliseconds. `openings` counts the
- * openings since it was last closed, this one included.
- *
- * @category models
- * @since 0.1.0
- */
-export type Phase =
-  | { readonly _tag: "Closed"; readonly generation: number }
-  | { readonly _tag: "Open"; readonly generation: number; readonly openings: number; readonly until: number }
-  | {
-    readonly _tag: "HalfOpen"
-    readonly generation: number
-    readonly openings: number
-    /** Probes that have been let through and not yet ended. */
-    readonly inFlight: number
-    readonly successes: number
-    readonly failures: number
-  }
-
-/**
- * What happens to a breaker: a call asks to be let through, or a call that was
- * let through in `generation` has ended.
- *
- * @category models
- * @since 0.1.0
- */
-export type Event =
-  | { readonly _tag: "Ask" }
-  | {
-    readonly _tag: "End"
-    readonly generation: number
-    readonly outcome: Outcome.Outcome["_tag"]
-    /** How long, in milliseconds, to stay open after so many openings since it was last closed. */
-    readonly openFor: (openings: number) => number
-  }
-
-/**
- * What a closed breaker's window holds, the call that has just ended included.
- *
- * @category models
- * @since 0.1.0
- */
-export type Summary = breakerWindow.Summary
-
-/**
- * The first phase of every breaker.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const closed: Phase = { _tag: "Closed", generation: 0 }
-
-const hasTripped = (trip: Settings["trip"], summary: Summary): boolean =>
-  trip.kind === "failures"
-    ? summary.failures >= trip.failures
-    : summary.calls >= trip.minimumCalls && summary.failures / summary.calls >= trip.threshold
-
-const opened = (phase: Phase, now: number, openFor: (openings: number) => number): Phase => {
-  const earlier = phase._tag === "Closed" ? 0 : phase.openings
-  return { _tag: "Open", generation: phase.generation + 1, openings: earlier + 1, until: now + openFor(earlier) }
-}
-
-/**
- * Moves a breaker: from its phase, an event, what its window holds, and the time
- * in monotonic milliseconds, to its next phase, or the same one. Pure.
- *
- * `Ask` lets the call through if the next phase is closed, or is another
- * half-open than before; see {@link isAdmitted}.
- *
- * @category transitions
- * @since 0.1.0
- */
-export const transition = (
-  settings: Pick<Settings, "trip" | "halfOpen">,
-  phase: Phase,
-  event: Event,
-  summary: Summary,
-  now: number
-): Phase => {
-  if (event._tag === "Ask") {
-    switch (phase._tag) {
-      case "Closed":
-        return phase
-      case "Open":
-        return now < phase.until ? phase : {
-          _tag: "HalfOpen",
-          generation: phase.generation + 1,
-          openings: phase.openings,
-          inFlight: 1,
-          successes: 0,
-          failures: 0
-        }
-      case "HalfOpen":
-        return phase.inFlight < settings.halfOpen.concurrent ? { ...phase, inFlight: phase.inFlight + 1 } : phase
-    }
-  }
-  if (event.generation !== phase.generation) return phase
-  switch (phase._tag) {
-    case "Closed":
-      return (event.outcome === "Failure" || event.outcome === "Success") && hasTripped(settings.trip, summary)
-        ? opened(phase, now, event.openFor)
-        : phase
-    case "Open":
-      return phase
-    case "HalfOpen": {
-      const inFlight = phase.inFlight - 1
-      if (event.outcome === "Ignored") return { ...phase, inFlight }
-      if (event.outcome === "Failure") {
-        const failures = phase.failures + 1
-        return failures > settings.halfOpen.calls - settings.halfOpen.successes
-          ? opened(phase, now, event.openFor)
-          : { ...phase, inFlight, failures }
-      }
-      const successes = phase.successes + 1
-      return successes >= settings.halfOpen.successes
-        ? { _tag: "Closed", generation: phase.generation + 1 }
-        : { ...phase, inFlight, successes }
-    }
-  }
-}
-
-/**
- * Whether `Ask` let a call through, from the phases before and after it.
- *
- * @category transitions
- * @since 0.1.0
- */
-export const isAdmitted = (before: Phase, after: Phase): boolean => after._tag === "Closed" || after !== before
+export {
+  closed,
+  type Event,
+  isAdmitted,
+  type Mode,
+  type Phase,
+  type Summary,
+  transition
+} from "./internal/breakerPhase.ts"
 
 // -----------------------------------------------------------------------------
 // breakers
@@ -285,57 +230,81 @@ export const isAdmitted = (before: Phase, after: Phase): boolean => after._tag =
  */
 export interface CallOptions<in A, in E> extends Outcome.AttemptOptions<A, E> {}
 
+/** Which breaker, and which call: an `exit` is not there where no call's end was the reason, or only its outcome is known. */
+interface OfBreaker {
+  /** The key, where the breaker has many. */
+  readonly key: string | undefined
+}
+
+interface ByCall extends OfBreaker {
+  /** How the call that caused it has ended; `undefined` where none did, or where only its outcome was recorded. */
+  readonly exit: Exit.Exit<unknown, unknown> | undefined
+}
+
 /**
- * A phase change, and how the call that caused it has ended.
+ * What has become of a breaker.
+ *
+ * - `Open`, `HalfOpen`, `Closed`: it moved by itself. Without an `exit` a
+ *   half-open one has lasted too long
+ * - `Forced`: a mode overrides it now, or another mode than before
+ * - `Released`: none does any more, and it stands in `state` again
+ * - `Reset`: somebody closed it
+ * - `Restored`: it was put where a snapshot says
+ * - `ThresholdPassed`: it would have opened, had it not been in the mode
+ *   `metricsOnly`; told once for each time that it is put there
  *
  * @category models
  * @since 0.1.0
  */
 export type Transition =
-  | {
+  | (ByCall & {
     readonly to: "Open"
     readonly from: "Closed" | "HalfOpen"
     /** How long it will stay open. */
     readonly openFor: Duration.Duration
-    readonly exit: Exit.Exit<unknown, unknown>
-  }
-  | { readonly to: "HalfOpen"; readonly from: "Open" }
-  | { readonly to: "Closed"; readonly from: "HalfOpen"; readonly exit: Exit.Exit<unknown, unknown> }
+  })
+  | (OfBreaker & { readonly to: "HalfOpen"; readonly from: "Open" })
+  | (ByCall & { readonly to: "Closed"; readonly from: "HalfOpen" })
+  | (OfBreaker & { readonly to: "Forced"; readonly from: Phase["_tag"]; readonly mode: Mode })
+  | (OfBreaker & { readonly to: "Released"; readonly from: Mode; readonly state: "Closed" | "Open" })
+  | (OfBreaker & { readonly to: "Reset"; readonly from: Phase["_tag"] })
+  | (OfBreaker & { readonly to: "Restored"; readonly from: Phase["_tag"]; readonly state: "Closed" | "Open" })
+  | (ByCall & { readonly to: "ThresholdPassed" })
+
+export { Snapshot } from "./internal/breakerSnapshot.ts"
 
 /**
- * What can be read off a breaker.
+ * Leave to go ahead, for policies of one's own; see `admit`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Snapshot {
-  readonly name: string
-  readonly state: Phase["_tag"]
-  /** What is left of the open time; zero when the next call will be a probe. Only while open. */
-  readonly retryAfter: Duration.Duration | undefined
-  /** Openings since it was last closed. */
-  readonly openings: number
-  /** Calls since it was made, by outcome, and those refused. */
-  readonly calls: {
-    readonly success: number
-    readonly failure: number
-    readonly overload: number
-    readonly ignored: number
-    readonly refused: number
-  }
+export interface Admission {
+  /**
+   * Says how it went. What comes first counts, this or the end of the scope; the
+   * second does nothing.
+   */
+  readonly record: (outcome: Outcome.Outcome) => Effect.Effect<void>
 }
 
 /**
- * A breaker with its state.
+ * What guards calls: a breaker, or one key of a breaker that has many.
+ *
+ * `forceOpen`, `forceClosed`, `disable` and `metricsOnly` override it until their
+ * scope is closed; see {@link Mode} for what each of them means. They nest: each
+ * mode holds until all who asked for it have let go, and where there are several
+ * the strongest counts: force open, disable, force closed, metrics only. Calls
+ * that were let through before a mode began or ended are counted when they end,
+ * but change nothing. In the end the breaker stands where it stood, with an empty
+ * window: an open one whose time has passed lets a probe through; one that was
+ * half-open begins with its first probe.
  *
  * @category models
  * @since 0.1.0
  */
-export interface CircuitBreaker {
+export interface Guard {
   readonly name: string
-  readonly settings: Settings
-  /** Where it stands. To be read; it is moved by calls alone. */
-  readonly phase: Ref.Ref<Phase>
+  /** What can be read off it now. */
   readonly snapshot: Effect.Effect<Snapshot>
   /**
    * Runs an effect if the breaker lets it through, and counts its outcome.
@@ -345,6 +314,61 @@ export interface CircuitBreaker {
     self: Effect.Effect<A, E, R>,
     options?: CallOptions<A, E>
   ) => Effect.Effect<A, E | CircuitOpen, R>
+  /**
+   * Asks for leave, for policies of one's own: the call lasts until it is recorded,
+   * or until the scope is closed. The exit of the scope is then its outcome: a
+   * success, a failure by its error, or, where it was interrupted, ignored, which
+   * gives a probe back.
+   */
+  readonly admit: Effect.Effect<Admission, CircuitOpen, Scope.Scope>
+  /** Refuses all calls until the scope is closed, however long that takes. */
+  readonly forceOpen: Effect.Effect<void, never, Scope.Scope>
+  /** Lets all calls through until the scope is closed. */
+  readonly forceClosed: Effect.Effect<void, never, Scope.Scope>
+  /** Lets all calls through until the scope is closed, and records nothing of them. */
+  readonly disable: Effect.Effect<void, never, Scope.Scope>
+  /** Lets all calls through until the scope is closed, and says once when it would have opened. */
+  readonly metricsOnly: Effect.Effect<void, never, Scope.Scope>
+  /** Closes it, with an empty window. Its counters go on; so does what overrides it, over a closed breaker. */
+  readonly reset: Effect.Effect<void>
+  /**
+   * Puts it where a snapshot of the same name and key says, and counts on from
+   * there. The time since then has passed: an open breaker that is due takes its
+   * next call as a probe. Windows start empty; what overrode it in another life
+   * does so no more. A malformed snapshot throws a `RangeError`; JSON is to be read
+   * by the schema {@link Snapshot}.
+   */
+  readonly restore: (snapshot: Snapshot) => Effect.Effect<void>
+  /**
+   * The refusal that a call would meet now, which is counted. Lets nothing through.
+   *
+   * @internal
+   */
+  readonly refusal: (clock: Clock.Clock) => CircuitOpen | undefined
+  /**
+   * Where its calls go.
+   *
+   * @internal
+   */
+  readonly place: Place
+}
+
+/**
+ * A breaker with its state.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CircuitBreaker extends Guard {
+  /** Its settings now. */
+  readonly settings: Settings
+  /** Where it stands. To be read; it is moved by the breaker alone. */
+  readonly phase: Ref.Ref<Phase>
+  /**
+   * Changes the settings. It stands where it stood, and keeps its counters and what
+   * is in the windows that are the same; calls in flight end as they would have.
+   */
+  readonly reconfigure: (settings: Settings) => Effect.Effect<void>
 }
 
 /**
@@ -382,8 +406,8 @@ export const make = (name: string, options?: Options): Effect.Effect<CircuitBrea
 
 /**
  * Makes a breaker from checked settings, at once. It starts `closed`, unless
- * `initial` says otherwise. `onTransition` is told of every change between
- * closed, open and half-open, at once; it must not throw.
+ * `initial` says otherwise. `onTransition` is told of every change, at once; what
+ * it throws is dropped.
  *
  * @category constructors
  * @since 0.1.0
@@ -395,174 +419,13 @@ export const makeUnsafe = (
     readonly initial?: Phase | undefined
     readonly onTransition?: ((transition: Transition) => void) | undefined
   }
-): CircuitBreaker => new Breaker(name, settings, options?.initial ?? closed, options?.onTransition)
+): CircuitBreaker =>
+  new OnlyGuard(new OnlyCell(new Shared(name, settings, options?.onTransition), options?.initial ?? closed))
 
-const makeWindow = (window: Settings["window"]): breakerWindow.Window => {
-  switch (window.kind) {
-    case "streak":
-      return breakerWindow.streak()
-    case "calls":
-      return breakerWindow.lastCalls(window.size)
-    case "time":
-      return breakerWindow.lastMillis(window.duration, window.buckets)
-  }
-}
-
-const noCalls: Summary = { calls: 0, failures: 0 }
-
-class Breaker implements CircuitBreaker {
-  readonly phase: Ref.Ref<Phase>
-  readonly window: breakerWindow.Window
-  readonly counts = { success: 0, failure: 0, overload: 0, ignored: 0, refused: 0 }
-  readonly name: string
-  readonly settings: Settings
-  readonly onTransition: ((transition: Transition) => void) | undefined
-  readonly snapshot: Effect.Effect<Snapshot>
-
-  constructor(name: string, settings: Settings, initial: Phase, onTransition: Breaker["onTransition"]) {
-    this.name = name
-    this.settings = settings
-    this.phase = Ref.makeUnsafe(initial)
-    this.onTransition = onTransition
-    this.window = makeWindow(settings.window)
-    this.snapshot = Effect.clockWith((clock) => Effect.sync(() => this.read(clock)))
-  }
-
-  readonly protect = <A, E, R>(
-    self: Effect.Effect<A, E, R>,
-    options?: CallOptions<A, E>
-  ): Effect.Effect<A, E | CircuitOpen, R> => {
-    const due = dueOf("CircuitBreaker", options)
-    return Effect.withFiber((fiber) => {
-      const call = new Call<A, E>(this, fiber, options, due)
-      // the finalizer is in place before the call is let through, so that no interrupt can fall in between
-      const entered = Effect.suspend((): Effect.Effect<A, E | CircuitOpen, R> => call.enter() ?? self)
-      return Effect.onExitPrimitive(entered, call.leave)
-    })
-  }
-
-  read(clock: Clock.Clock): Snapshot {
-    const phase = MutableRef.get(this.phase.ref)
-    return {
-      name: this.name,
-      state: phase._tag,
-      retryAfter: phase._tag === "Open" ? remaining(phase.until, monotonicMillis(clock)) : undefined,
-      openings: phase._tag === "Closed" ? 0 : phase.openings,
-      calls: { ...this.counts }
-    }
-  }
-}
-
-// whole milliseconds, rounded up: who comes back then is not refused again
-const remaining = (until: number, now: number): Duration.Duration =>
-  Duration.millis(Math.ceil(Math.max(0, until - now)))
-
-/** One call's way through a breaker: in by `enter`, out by `leave`, which is a no-op for one that was refused. */
-class Call<A, E> extends Attempt<A, E> {
-  readonly breaker: Breaker
-  generation = -1
-
-  constructor(
-    breaker: Breaker,
-    fiber: Fiber.Fiber<unknown, unknown>,
-    options: CallOptions<A, E> | undefined,
-    due: number
-  ) {
-    super(fiber, options, due)
-    this.breaker = breaker
-  }
-
-  enter(): Effect.Effect<never, CircuitOpen> | undefined {
-    const { breaker } = this
-    const ref = breaker.phase.ref
-    const before = MutableRef.get(ref)
-    // a closed breaker lets everything through
-    if (before._tag !== "Closed") {
-      const now = monotonicMillis(this.clock)
-      const after = transition(breaker.settings, before, ask, noCalls, now)
-      if (!isAdmitted(before, after)) {
-        breaker.counts.refused++
-        return Effect.fail(
-          new CircuitOpen({
-            policy: breaker.name,
-            ...(before._tag === "Open" ? { retryAfter: remaining(before.until, now) } : {})
-          })
-        )
-      }
-      MutableRef.set(ref, after)
-      if (before._tag === "Open") breaker.onTransition?.({ to: "HalfOpen", from: "Open" })
-    }
-    this.generation = MutableRef.get(ref).generation
-    this.begin()
-    return undefined
-  }
-
-  readonly leave = (exit: Exit.Exit<A, E | CircuitOpen>): undefined => {
-    if (this.generation < 0) return
-    const { breaker } = this
-    // `CircuitOpen` comes from `enter` alone, which leaves the generation below zero
-    const outcome = this.outcome(exit as Exit.Exit<A, E>)
-    breaker.counts[countOf[outcome._tag]]++
-    const phase = MutableRef.get(breaker.phase.ref)
-    // an open breaker has let nobody in
-    if (phase.generation !== this.generation || phase._tag === "Open") return
-    let summary = noCalls
-    let now: number
-    if (phase._tag === "Closed") {
-      if (outcome._tag !== "Success" && outcome._tag !== "Failure") return
-      if (outcome._tag === "Success" && breaker.settings.window.kind === "streak") {
-        // a success can only end the streak, which needs no clock
-        breaker.window.clear()
-        return
-      }
-      now = monotonicMillis(this.clock)
-      breaker.window.record(outcome._tag === "Failure", now)
-      summary = breaker.window.summary(now)
-    } else {
-      now = monotonicMillis(this.clock)
-    }
-    const event: Event = {
-      _tag: "End",
-      generation: this.generation,
-      outcome: outcome._tag,
-      openFor: (openings) => openTime(breaker.settings, openings, outcome, this.fiber.context)
-    }
-    const next = transition(breaker.settings, phase, event, summary, now)
-    MutableRef.set(breaker.phase.ref, next)
-    if (next._tag === "Open") {
-      breaker.onTransition?.({ to: "Open", from: phase._tag, openFor: Duration.millis(next.until - now), exit })
-    } else if (next._tag === "Closed" && phase._tag === "HalfOpen") {
-      breaker.window.clear()
-      breaker.onTransition?.({ to: "Closed", from: "HalfOpen", exit })
-    }
-  }
-}
-
-const ask: Event = { _tag: "Ask" }
-const countOf = { Success: "success", Failure: "failure", Overload: "overload", Ignored: "ignored" } as const
+export { make as keyed } from "./KeyedCircuitBreaker.ts"
 
 // -----------------------------------------------------------------------------
 // errors
 // -----------------------------------------------------------------------------
 
-/**
- * The breaker refused the call, and the work was not run.
- *
- * @category errors
- * @since 0.1.0
- */
-export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
-  /** The name of the breaker. */
-  policy: Schema.String,
-  /** What is left of the open time. Absent while probes are under way, when nobody can know. */
-  retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
-}, { httpApiStatus: 503 }) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return Outcome.ignored
-  }
-  override get message(): string {
-    return this.retryAfter === undefined
-      ? `${this.policy}: the circuit is half-open, and its probes are still under way`
-      : `${this.policy}: the circuit is open, try again in ${Duration.format(this.retryAfter)}`
-  }
-}
+export { CircuitOpen } from "./internal/circuitOpen.ts"

@@ -1,48 +1,144 @@
 /**
  * Policies in their standard order, under one name.
  *
- * From the outside in: total timeout, retry, circuit breaker, attempt timeout,
- * the work. So the total timeout covers every wait, and the breaker sees every
- * attempt. A retry is not waited for where the breaker is open beyond the wait:
- * the call ends at once, with the error of its last attempt. Each part is
- * optional; for another order compose the policies by hand.
+ * From the outside in, around a call: fallback, cache, total timeout, retry with
+ * its budget, hedge. Around each attempt: throttle, rate limit, bulkhead or
+ * adaptive limit, circuit breaker, attempt timeout, chaos, the work. Each part is
+ * optional.
+ *
+ * So the total timeout covers every wait, no permit is held during a backoff, and
+ * the breaker sees every attempt. An open breaker is looked at before anything is
+ * spent or awaited, and decides after the waits. A retry is not waited for where
+ * the breaker is open beyond the wait: the call ends at once, with the error of
+ * its last attempt. For another order compose the policies by hand.
  *
  * A duration is written like `"2 seconds"`; a number counts milliseconds.
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as MutableRef from "effect/MutableRef"
-import * as Result from "effect/Result"
-import * as CircuitBreaker from "./CircuitBreaker.ts"
-import { DeadlineExceeded } from "./Deadline.ts"
+import type * as Stream from "effect/Stream"
+import type * as AdaptiveLimit from "./AdaptiveLimit.ts"
+import type * as Bulkhead from "./Bulkhead.ts"
+import type * as CacheFallback from "./CacheFallback.ts"
+import type * as Chaos from "./Chaos.ts"
+import type * as CircuitBreaker from "./CircuitBreaker.ts"
+import type { DeadlineExceeded } from "./Deadline.ts"
+import type * as Hedge from "./Hedge.ts"
+import * as describing from "./internal/describe.ts"
+import * as live from "./internal/livePipeline.ts"
 import type { OnlyKnown } from "./internal/onlyKnown.ts"
-import { nonEmpty, onlyKeys, optionalFunction, positiveMillis, within } from "./internal/options.ts"
-import { inOwnFiber } from "./internal/timeLimit.ts"
-import * as Outcome from "./Outcome.ts"
+import * as pipelineSettings from "./internal/pipelineSettings.ts"
+import * as wrapping from "./internal/protectService.ts"
+import type * as KeyedCircuitBreaker from "./KeyedCircuitBreaker.ts"
+import type * as Outcome from "./Outcome.ts"
+import type { Policy } from "./Policy.ts"
+import type * as RateLimit from "./RateLimit.ts"
 import * as Resilience from "./Resilience.ts"
-import * as Retry from "./Retry.ts"
-import * as Timeout from "./Timeout.ts"
+import type * as Retry from "./Retry.ts"
+import type * as RetryBudget from "./RetryBudget.ts"
+import type * as Throttle from "./Throttle.ts"
+import type * as Timeout from "./Timeout.ts"
+
+// -----------------------------------------------------------------------------
+// options
+// -----------------------------------------------------------------------------
 
 /**
- * What a pipeline is made from: plain data. A part that is left out, or `false`,
- * is not there.
+ * The parts that one operation, or configuration, may change about a pipeline. A
+ * part that is left out stays as it is; `false` is to do without it.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Overrides {
   /** The longest a call may take, from entry, all waits included. */
   readonly totalTimeout?: Duration.Input | false | undefined
   readonly retry?: Retry.Options | false | undefined
+  /** What retries and hedges together may add to the load. */
+  readonly retryBudget?: RetryBudget.Options | false | undefined
+  readonly hedge?: Hedge.Options | false | undefined
+  readonly throttle?: Throttle.Options | false | undefined
+  readonly rateLimit?: RateLimit.Options | false | undefined
+  /** Not together with an adaptive limit. */
+  readonly bulkhead?: Bulkhead.Options | false | undefined
+  readonly adaptiveLimit?: AdaptiveLimit.Options | false | undefined
   readonly circuitBreaker?: CircuitBreaker.Options | false | undefined
+  /** A breaker for each `key` that calls name. Not together with one for all. */
+  readonly keyedCircuitBreaker?: KeyedCircuitBreaker.Options | false | undefined
   /** The longest one attempt may take. */
   readonly attemptTimeout?: Duration.Input | false | undefined
+  readonly chaos?: Chaos.Options | false | undefined
+  /** Where calls that name a cache key keep their answers. */
+  readonly cache?: CacheFallback.Options | false | undefined
+  /** Limits of streams, for `protectStream`. */
+  readonly streams?: StreamLimits | false | undefined
+  /** Whether the work may be run more than once, for all calls that do not say so themselves. Default: `true`. */
+  readonly idempotent?: boolean | undefined
+}
+
+/**
+ * Limits of a protected stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamLimits {
+  /** The longest wait for the first element. Default: the attempt timeout. */
+  readonly firstElement?: Duration.Input | undefined
+  /** The longest wait for any further element. Default: none. */
+  readonly idle?: Duration.Input | undefined
+}
+
+/**
+ * What configuration may change about a pipeline: its parts, and those of its
+ * operations.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tuning extends Overrides {
+  /**
+   * What single operations change, by the `operation` that calls name. One that
+   * changes a part with a state has a state of its own, named `pipeline/operation`.
+   */
+  readonly operations?: Readonly<Record<string, Overrides>> | undefined
+}
+
+/**
+ * Policies of one's own, at named places. The errors of a `Policy` are known; those
+ * of a function that takes more than an effect, such as the `protect` of another
+ * pipeline, once it is one: by `Policy.compose(other.protect)`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Around {
+  /** Around the whole call, outside of the total timeout. */
+  readonly call?: AnyPolicy | undefined
+  /** Around each attempt, outside of all its limits. */
+  readonly attempt?: AnyPolicy | undefined
+  /** Around the work, inside of the attempt timeout. */
+  readonly work?: AnyPolicy | undefined
+}
+
+/** What is known of a policy whose errors are known elsewhere. */
+type AnyPolicy = Policy<unknown>
+
+/**
+ * What a pipeline is made from: data, but for functions and policies of one's own.
+ * A part that is left out, or `false`, is not there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends Tuning {
+  /** Policies of one's own. Their errors are judged like those of the work, also by `classify`. */
+  readonly around?: Around | undefined
   /** What exits mean, for all calls that do not say so themselves. */
   readonly classify?: Outcome.Classifier | undefined
 }
@@ -51,6 +147,14 @@ type Has<O, K extends keyof Options> = K extends keyof O ?
   [Exclude<O[K], false | undefined>] extends [never] ? false : true
   : false
 
+type When<Condition, Error> = Condition extends true ? Error : never
+
+/** The errors that the policies of one's own add. */
+type ErrorOfAround<O> = O extends object ? {
+    [K in keyof O]: Exclude<O[K], undefined> extends Policy<infer PE> ? PE : never
+  }[keyof O]
+  : never
+
 /**
  * The errors that a pipeline of these options can add, and no others.
  *
@@ -58,10 +162,18 @@ type Has<O, K extends keyof Options> = K extends keyof O ?
  * @since 0.1.0
  */
 export type ErrorOf<O> = O extends unknown ? (
-    | (Has<O, "totalTimeout"> extends true ? Timeout.TimedOut | DeadlineExceeded : never)
-    | (Has<O, "attemptTimeout"> extends true ? Timeout.TimedOut | DeadlineExceeded : never)
-    | (Has<O, "circuitBreaker"> extends true ? CircuitBreaker.CircuitOpen : never)
+    | When<Has<O, "totalTimeout">, Timeout.TimedOut | DeadlineExceeded>
+    | When<Has<O, "attemptTimeout">, Timeout.TimedOut | DeadlineExceeded>
+    | When<Has<O, "streams">, Timeout.TimedOut>
+    | When<Has<O, "throttle">, Throttle.Throttled>
+    | When<Has<O, "rateLimit">, RateLimit.RateLimited>
+    | When<Has<O, "bulkhead">, Bulkhead.BulkheadFull>
+    | When<Has<O, "adaptiveLimit">, AdaptiveLimit.LimitExceeded>
+    | When<Has<O, "circuitBreaker">, CircuitBreaker.CircuitOpen>
+    | When<Has<O, "keyedCircuitBreaker">, CircuitBreaker.CircuitOpen>
     | ("retry" extends keyof O ? Retry.ErrorOf<O["retry"]> : never)
+    | ("chaos" extends keyof O ? Chaos.ErrorOf<O["chaos"]> : never)
+    | ("around" extends keyof O ? ErrorOfAround<O["around"]> : never)
     // so that editors show the errors instead of this type
   ) extends infer Errors ? Errors : never
   : never
@@ -72,15 +184,25 @@ export type ErrorOf<O> = O extends unknown ? (
  * @category models
  * @since 0.1.0
  */
-export type Rejection = CircuitBreaker.CircuitOpen
+export type Rejection =
+  | CircuitBreaker.CircuitOpen
+  | Bulkhead.BulkheadFull
+  | RateLimit.RateLimited
+  | AdaptiveLimit.LimitExceeded
+  | Throttle.Throttled
 
 /**
- * Every error that any pipeline can add.
+ * Every error that any pipeline made from data can add.
  *
  * @category models
  * @since 0.1.0
  */
-export type PipelineError = Rejection | Timeout.TimedOut | DeadlineExceeded | Retry.RetriesExhausted
+export type PipelineError =
+  | Rejection
+  | Timeout.TimedOut
+  | DeadlineExceeded
+  | Retry.RetriesExhausted
+  | Chaos.ChaosInjected
 
 /**
  * What one call says about itself.
@@ -88,11 +210,65 @@ export type PipelineError = Rejection | Timeout.TimedOut | DeadlineExceeded | Re
  * @category models
  * @since 0.1.0
  */
-export interface CallOptions<in A, in E> extends Retry.CallOptions<A, E> {
-  /** What is being done, for events. */
+export interface CallOptions<A, E> extends Retry.CallOptions<A, E> {
+  /** What is being done: for events, and for `operations` of the pipeline. */
   readonly operation?: string | undefined
-  /** Whether the work may be run more than once. Default: `true`; with `false` it is never retried. */
+  /** Whether the work may be run more than once. Default: as the pipeline says, which is `true`. With `false` it is neither retried nor hedged. */
   readonly idempotent?: boolean | undefined
+  /** On whose behalf: limits that are kept by key keep it apart from others, and a bulkhead's queue is fair between keys. */
+  readonly key?: string | undefined
+  /** What an adaptive limit sheds last. Default: `"critical"`. */
+  readonly priority?: AdaptiveLimit.Priority | undefined
+  /** What each attempt takes from the rate limits. Default: 1 of each. */
+  readonly cost?: RateLimit.Cost | undefined
+  /** What an attempt has really cost, once that is known. */
+  readonly settle?: ((exit: Exit.Exit<A, unknown>) => RateLimit.Cost | undefined) | undefined
+  /** Where the answer is kept. Without a cache in the pipeline it does nothing. */
+  readonly cache?: CacheUse<A> | undefined
+}
+
+/**
+ * How one call uses its pipeline's cache.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CacheUse<A> extends CacheFallback.Entry<A> {
+  /** Whether an error may be answered from the cache. Default: by its outcome, if that is not a success. */
+  readonly staleIf?: ((error: unknown) => boolean) | undefined
+  /** Told where the answer comes from and how old it is. */
+  readonly onAnswer?: ((answer: CacheFallback.Answer<A>) => void) | undefined
+}
+
+/**
+ * What the run of one stream says about itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamOptions<E> extends Omit<CallOptions<unknown, E>, "retryIf" | "dispose" | "cache"> {}
+
+/**
+ * What a pipeline has done since it was made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Counts {
+  readonly calls: number
+  /** Calls by how they ended, as `Outcome` sees it, a fallback's answer included. */
+  readonly success: number
+  readonly failure: number
+  readonly overload: number
+  readonly ignored: number
+  readonly attempts: number
+  readonly retries: number
+  readonly exhausted: number
+  readonly hedges: number
+  readonly refused: number
+  readonly timedOut: number
+  readonly fellBack: number
+  readonly cacheHits: number
 }
 
 /**
@@ -103,18 +279,43 @@ export interface CallOptions<in A, in E> extends Retry.CallOptions<A, E> {
  */
 export interface Pipeline<out PE> {
   readonly name: string
+  /** The options that it was made with. */
+  readonly declared: Options
+  /** What holds now. */
   readonly settings: Settings
   /** Its breaker, where it has one. */
   readonly circuitBreaker: CircuitBreaker.CircuitBreaker | undefined
+  readonly counts: Effect.Effect<Counts>
   /**
    * Runs an effect under the pipeline. It is a `Policy` where the second argument
    * is left out. Each attempt runs in a fiber of its own: a `restore` of a mask
    * belongs around `protect`, not inside.
+   *
+   * With a `fallback`, the errors are those that it leaves; see `Fallback`.
    */
-  readonly protect: <A, E, R>(
+  // one signature, which leaves it usable point-free: without a fallback, the last three are their defaults
+  readonly protect: <A, E, R, B = never, E2 = E | PE, R2 = never>(
     self: Effect.Effect<A, E, R>,
-    options?: CallOptions<A, E>
-  ) => Effect.Effect<A, E | PE, R>
+    options?: CallOptions<A, E> & {
+      /** Answers in place of a failed call. It is given the errors of the work and of the pipeline. */
+      readonly fallback?: ((error: E | PE) => Effect.Effect<B, E2, R2>) | undefined
+    }
+  ) => Effect.Effect<A | B, E2, R | R2>
+  /**
+   * Runs a stream under the pipeline: permits and probes are held until it ends,
+   * and nothing is replayed after its first element. The attempt timeout limits
+   * the wait for the first element, the total timeout the whole stream.
+   */
+  readonly protectStream: <A, E, R>(
+    self: Stream.Stream<A, E, R>,
+    options?: StreamOptions<E>
+  ) => Stream.Stream<A, E | PE, R>
+  /**
+   * Changes the options while calls are in flight: these end under the former
+   * ones, and policies keep their state. Parts may be changed and left out, but
+   * not added to those that it was made with. Bad options throw a `RangeError`.
+   */
+  readonly reconfigure: (options: Tuning) => Effect.Effect<void>
 }
 
 /**
@@ -137,6 +338,17 @@ export interface Pipeline<out PE> {
 export type OnlyKnownKeys<O> = OnlyKnown<O, Options>
 
 /**
+ * The settings of a part, and the name under which it keeps its state.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Stated<out S> {
+  readonly name: string
+  readonly settings: S
+}
+
+/**
  * Options that have been checked, under a name.
  *
  * @category models
@@ -144,16 +356,27 @@ export type OnlyKnownKeys<O> = OnlyKnown<O, Options>
  */
 export interface Settings {
   readonly name: string
-  /** The name of its breaker, where it has one: that of the pipeline, unless it is shared with another. */
-  readonly breakerName: string
+  readonly options: Options
   readonly totalTimeout: number | undefined
   readonly retry: Retry.Settings | undefined
-  readonly circuitBreaker: CircuitBreaker.Settings | undefined
+  readonly retryBudget: Stated<RetryBudget.Settings> | undefined
+  readonly hedge: Stated<Hedge.Settings> | undefined
+  readonly throttle: Stated<Throttle.Settings> | undefined
+  readonly rateLimit: Stated<RateLimit.Settings> | undefined
+  readonly bulkhead: Stated<Bulkhead.Settings> | undefined
+  readonly adaptiveLimit: Stated<AdaptiveLimit.Settings> | undefined
+  readonly circuitBreaker: Stated<CircuitBreaker.Settings> | undefined
+  readonly keyedCircuitBreaker: Stated<KeyedCircuitBreaker.Settings> | undefined
   readonly attemptTimeout: number | undefined
+  readonly chaos: Chaos.Settings | undefined
+  readonly cache: Stated<CacheFallback.Settings> | undefined
+  readonly streams: { readonly firstElement: number | undefined; readonly idle: number | undefined }
+  readonly around: { readonly [K in keyof Around]-?: Around[K] }
   readonly classify: Outcome.Classifier | undefined
+  readonly idempotent: boolean
+  /** Those of operations that differ, by name. */
+  readonly operations: ReadonlyMap<string, Settings>
 }
-
-const present = <A>(part: A | false | undefined): part is A => part !== undefined && part !== false
 
 /**
  * Checks options: throws a `RangeError` that names what is wrong.
@@ -161,31 +384,11 @@ const present = <A>(part: A | false | undefined): part is A => part !== undefine
  * @category constructors
  * @since 0.1.0
  */
-export const settings = (name: string, options: Options): Settings => {
-  nonEmpty("Pipeline", "name", name)
-  return within(`Pipeline ${JSON.stringify(name)}`, () => {
-    onlyKeys("Pipeline", options, ["totalTimeout", "retry", "circuitBreaker", "attemptTimeout", "classify"])
-    const { attemptTimeout, circuitBreaker, classify, retry, totalTimeout } = options
-    // one that is infinite is none
-    const timeout = (option: string, duration: Duration.Input | false | undefined) => {
-      const millis = present(duration) ? positiveMillis("Pipeline", option, duration, { infinite: true }) : Infinity
-      return millis === Infinity ? undefined : millis
-    }
-    return {
-      name,
-      breakerName: name,
-      totalTimeout: timeout("totalTimeout", totalTimeout),
-      retry: present(retry) ? Retry.settings(retry) : undefined,
-      circuitBreaker: present(circuitBreaker) ? CircuitBreaker.settings(circuitBreaker) : undefined,
-      attemptTimeout: timeout("attemptTimeout", attemptTimeout),
-      classify: optionalFunction("Pipeline", "classify", classify)
-    }
-  })
-}
+export const settings = (name: string, options: Options): Settings => pipelineSettings.settings(name, options)
 
 /**
- * Makes a pipeline. Its breaker belongs to `Resilience`, under the pipeline's
- * name: made twice, it is still one breaker.
+ * Makes a pipeline. Its state belongs to `Resilience`, under the pipeline's name:
+ * made twice, it still has one breaker.
  *
  * The options are checked at once, and a bad one throws a `RangeError`.
  *
@@ -219,153 +422,36 @@ export const make = <const O extends Options>(
 }
 
 /**
- * Makes a pipeline from checked settings.
+ * Makes a pipeline from checked settings, as configuration changes them.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const fromSettings = (
   settings: Settings
-): Effect.Effect<Pipeline<PipelineError>, never, Resilience.Resilience> =>
-  Effect.flatMap(Resilience.Resilience, (resilience) =>
-    Effect.map(
-      settings.circuitBreaker === undefined
-        ? Effect.undefined
-        : resilience.circuitBreaker(settings.breakerName, settings.circuitBreaker),
-      (circuitBreaker) => compose(settings, resilience, circuitBreaker)
-    ))
+): Effect.Effect<Pipeline<PipelineError>, never, Resilience.Resilience> => live.make(settings)
 
 /**
- * The straight composition: one policy around the other. It is the definition of
- * what a pipeline means.
+ * A pipeline in words: its parts from the outside in, and those of operations that
+ * differ.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline } from "effect-resilience"
+ *
+ * const settings = Pipeline.settings("quotes", { retry: { times: 2 }, attemptTimeout: "2 seconds" })
+ *
+ * const [name, retry, attempt] = Pipeline.describe(settings).split("\n")
+ * console.log(name) // => quotes
+ * console.log(retry?.trim()) // => retry            { times: 2 }
+ * console.log(attempt?.trim()) // => attempt timeout  2 seconds
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
  */
-const compose = (
-  settings: Settings,
-  { publish, test }: Resilience.Resilience["Service"],
-  circuitBreaker: CircuitBreaker.CircuitBreaker | undefined
-): Pipeline<PipelineError> => {
-  const { attemptTimeout, name, retry, totalTimeout } = settings
-  const timeout = (limit: "attempt" | "total", duration: number | undefined) =>
-    duration === undefined ? undefined : Timeout.make({ policy: name, limit, duration })
-  const total = timeout("total", totalTimeout)
-  const attempt = timeout("attempt", attemptTimeout)
-  const classifyAll = forWork(settings, settings.classify)
-  const due: CircuitBreaker.CallOptions<unknown, unknown> = {
-    // no attempt is given more than the total timeout
-    attemptTimeout: attemptTimeout === undefined ? undefined : Math.min(attemptTimeout, totalTimeout ?? Infinity),
-    totalTimeoutOf: totalTimeout === undefined ? undefined : name
-  }
-
-  const willRefuse = (at: number): boolean => {
-    const phase = circuitBreaker === undefined ? undefined : MutableRef.get(circuitBreaker.phase.ref)
-    return phase?._tag === "Open" && at < phase.until
-  }
-
-  const protect = <A, E, R>(
-    self: Effect.Effect<A, E, R>,
-    options: CallOptions<A, E> = {}
-  ): Effect.Effect<A, E | PipelineError, R> => {
-    const call = { pipeline: name, operation: options.operation ?? "" }
-    const classify = options.classify === undefined
-      ? classifyAll
-      : forWork(settings, Outcome.orElse(options.classify, settings.classify))
-
-    const work = test === undefined ? self : withFault(self, name, test)
-    let effect: Effect.Effect<A, E | PipelineError, R> = attempt === undefined ? inOwnFiber(work) : attempt(work)
-    if (circuitBreaker !== undefined) effect = circuitBreaker.protect(effect, { ...due, classify })
-    if (circuitBreaker !== undefined || attempt !== undefined) {
-      effect = onError(effect, settings, (error) => {
-        if (error._tag === "CircuitOpen") {
-          const retryAfter = error.retryAfter === undefined ? {} : { retryAfter: error.retryAfter }
-          publish((at) => ({ _tag: "Refused", at, ...call, by: "circuitBreaker", ...retryAfter }))
-        } else if (error._tag === "TimedOut" && error.limit === "attempt") {
-          publish((at) => ({ _tag: "TimedOut", at, ...call, limit: "attempt" }))
-        }
-      })
-    }
-    if (retry !== undefined && options.idempotent !== false) {
-      effect = Retry.run(effect, retry, { classify, retryIf: options.retryIf, dispose: options.dispose }, {
-        policy: name,
-        sleeps: test === undefined || test.delays,
-        willRefuse,
-        retrying: (progress) => publish((at) => ({ _tag: "Retrying", at, ...call, ...progress })),
-        exhausted: ({ attempt, reason }) =>
-          publish((at) => ({ _tag: "RetriesExhausted", at, ...call, attempts: attempt, reason }))
-      })
-    }
-    if (total !== undefined) effect = total(effect)
-    if (total === undefined && attempt === undefined) return effect
-    return onError(effect, settings, (error) => {
-      if (error._tag === "DeadlineExceeded" || (error._tag === "TimedOut" && error.limit === "total")) {
-        const limit = error._tag === "TimedOut" ? "total" : "deadline"
-        publish((at) => ({ _tag: "TimedOut", at, ...call, limit }))
-      }
-    })
-  }
-
-  return { name, settings, circuitBreaker, protect: test?.passThrough === true ? (self) => self : protect }
-}
-
-type OwnError = CircuitBreaker.CircuitOpen | Timeout.TimedOut | DeadlineExceeded
-
-/** The error that this pipeline itself has added to a cause. */
-const ownError = (cause: Cause.Cause<unknown>, { breakerName, name }: Settings): OwnError | undefined => {
-  const found = Cause.findError(cause)
-  if (Result.isFailure(found)) return undefined
-  const error = found.success
-  try {
-    if (error instanceof CircuitBreaker.CircuitOpen) return error.policy === breakerName ? error : undefined
-    return (error instanceof Timeout.TimedOut || error instanceof DeadlineExceeded) && error.policy === name
-      ? error
-      : undefined
-  } catch {
-    // an error may be anything, even a proxy that must not be asked
-    return undefined
-  }
-}
-
-const onError = <A, E, R>(
-  self: Effect.Effect<A, E, R>,
-  settings: Settings,
-  f: (error: OwnError) => void
-): Effect.Effect<A, E, R> =>
-  Effect.onExitPrimitive(self, (exit) => {
-    const error = exit._tag === "Failure" ? ownError(exit.cause, settings) : undefined
-    if (error !== undefined) f(error)
-    return undefined
-  })
-
-/** A classifier of the work alone: what the pipeline itself adds says what it is. */
-const forWork = <A, E>(
-  settings: Settings,
-  classify: Outcome.Classifier<A, E> | undefined
-): Outcome.Classifier<A, E | PipelineError> | undefined =>
-  classify === undefined ?
-    undefined :
-    (exit, clock) =>
-      exit._tag === "Failure" && ownError(exit.cause, settings) !== undefined
-        ? undefined
-        // the errors of the pipeline have just been ruled out
-        : classify(exit as Exit.Exit<A, E>, clock)
-
-const withFault = <A, E, R>(
-  self: Effect.Effect<A, E, R>,
-  name: string,
-  test: Resilience.TestMode
-): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => {
-    const fault = test.takeFault(name)
-    switch (fault?.kind) {
-      case "hang":
-        return Effect.never
-      case "fail":
-        // a test fails an attempt with whatever it likes; that it is an E is the test's business
-        return Effect.fail(fault.error as E)
-      case "die":
-        return Effect.die(fault.defect)
-    }
-    return self
-  })
+export const describe = (pipeline: Settings | Pipeline<unknown>): string =>
+  describing.describe("settings" in pipeline ? pipeline.settings : pipeline)
 
 // -----------------------------------------------------------------------------
 // services
@@ -379,7 +465,7 @@ const withFault = <A, E, R>(
  */
 export interface TestOptions extends Pick<Resilience.TestOptions, "delays" | "passThrough"> {
   /** The state that its breaker starts in. */
-  readonly circuitBreaker?: CircuitBreaker.Phase["_tag"] | undefined
+  readonly circuitBreaker?: Resilience.InitialState | undefined
   /** What becomes of its attempts: one fault each, then none. */
   readonly faults?: ReadonlyArray<Resilience.Fault> | undefined
 }
@@ -440,3 +526,101 @@ export const Service = <Self>() =>
       )
   })
 }
+
+// -----------------------------------------------------------------------------
+// protecting services
+// -----------------------------------------------------------------------------
+
+/**
+ * A pipeline, or the service that is one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Source<PE> = Pipeline<PE> | Context.Key<unknown, Pipeline<PE>>
+
+type AnswerOf<Method> = Method extends (...args: never) => infer Answer ? Answer : Method
+type ArgumentsOf<Method> = Method extends (...args: infer Arguments) => unknown ? Arguments : []
+type SuccessOfMethod<Method> = AnswerOf<Method> extends Effect.Effect<infer A, unknown, unknown> ? A : void
+type ErrorOfMethod<Method> = AnswerOf<Method> extends Effect.Effect<unknown, infer E, unknown> ? E
+  : AnswerOf<Method> extends Stream.Stream<unknown, infer E, unknown> ? E
+  : never
+
+/**
+ * How one method of a service is protected: by a pipeline whose errors its callers
+ * know already, or by any pipeline, whose errors are mapped to those. `options`
+ * are those of a call, from the arguments of the method.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Protection<Method> =
+  | Source<ErrorOfMethod<Method>>
+  | {
+    readonly pipeline: Source<ErrorOfMethod<Method>>
+    readonly options?: ((...args: ArgumentsOf<Method>) => MethodOptions<Method>) | undefined
+  }
+  | {
+    readonly pipeline: Source<PipelineError>
+    readonly mapError: (error: PipelineError) => ErrorOfMethod<Method>
+    readonly options?: ((...args: ArgumentsOf<Method>) => MethodOptions<Method>) | undefined
+  }
+
+/**
+ * What a call of a method says about itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MethodOptions<Method>
+  extends Omit<CallOptions<SuccessOfMethod<Method>, ErrorOfMethod<Method>>, "cache">
+{}
+
+type RequirementOf<Chosen> = Chosen extends { readonly pipeline: infer Source } ? RequirementOf<Source>
+  : Chosen extends Context.Key<infer Id, unknown> ? Id
+  : never
+
+/**
+ * Puts methods of a service under pipelines, and leaves the others as they are: a
+ * layer from the service to itself, whose callers do not change. A method may
+ * answer with an effect or with a stream, or be one. Its operation is named after
+ * it.
+ *
+ * @example
+ * ```ts
+ * import { Context, Effect, Layer, Schema } from "effect"
+ * import { Pipeline, Resilience } from "effect-resilience"
+ *
+ * class GeocoderError extends Schema.TaggedError<GeocoderError>()("GeocoderError", { reason: Schema.String }) {}
+ *
+ * class Geocoder extends Context.Service<Geocoder, {
+ *   readonly locate: (address: string) => Effect.Effect<string, GeocoderError>
+ * }>()("Geocoder") {}
+ *
+ * let calls = 0
+ * const Real = Layer.succeed(Geocoder, {
+ *   locate: (address) => ++calls < 3 ? Effect.fail(new GeocoderError({ reason: "busy" })) : Effect.succeed(`${address}: here`)
+ * })
+ *
+ * class Patient extends Pipeline.Service<Patient>()("geocoder", { retry: { times: 3 }, attemptTimeout: "2 seconds" }) {}
+ *
+ * const Safe = Pipeline.protectService(Geocoder, {
+ *   locate: { pipeline: Patient, mapError: (error) => new GeocoderError({ reason: error.message }) }
+ * })
+ *
+ * const program = Effect.flatMap(Geocoder, (geocoder) => geocoder.locate("Main Street 1"))
+ *
+ * const layer = Safe.pipe(Layer.provide(Real), Layer.provide(Patient.layerTest()))
+ *
+ * console.log(await program.pipe(Effect.provide(layer), Effect.runPromise)) // => Main Street 1: here
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const protectService = <I, S extends object, const M extends { readonly [K in keyof S]?: Protection<S[K]> }>(
+  service: Context.Key<I, S>,
+  methods: M & { readonly [K in keyof M]: K extends keyof S ? unknown : never }
+): Layer.Layer<I, never, I | { [K in keyof M]: RequirementOf<M[K]> }[keyof M]> =>
+  // what a service and its pipelines are is written down in `M`; the wrapping looks at values alone
+  wrapping.protectService(service, methods as unknown as wrapping.Protections) as Layer.Layer<I>

@@ -38,7 +38,8 @@ import { Current } from "./internal/replay.ts"
  */
 export const commit: Effect.Effect<void> = Effect.withFiber((fiber) => {
   for (let replay = fiber.getRef(Current); replay !== undefined; replay = replay.outer) {
-    if (!replay.claim()) return Effect.never
+    // also where the work has made itself uninterruptible: it has been told to end
+    if (!replay.claim()) return Effect.interruptible(Effect.never)
   }
   return Effect.void
 })

@@ -11,19 +11,29 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
+import * as AdaptiveLimit from "./AdaptiveLimit.ts"
+import * as Bulkhead from "./Bulkhead.ts"
+import * as CacheFallback from "./CacheFallback.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
+import * as Hedge from "./Hedge.ts"
+import { Current as CurrentCall } from "./internal/call.ts"
+import { differences } from "./internal/differences.ts"
 import { reasonOf } from "./internal/exit.ts"
 import { openTime } from "./internal/openTime.ts"
 import { oneOf, onlyKeys } from "./internal/options.ts"
 import { script } from "./internal/script.ts"
 import { monotonicMillis } from "./internal/time.ts"
+import * as KeyedCircuitBreaker from "./KeyedCircuitBreaker.ts"
 import * as Outcome from "./Outcome.ts"
+import type * as Pipeline from "./Pipeline.ts"
+import * as RateLimit from "./RateLimit.ts"
 import type { ResilienceEvent } from "./ResilienceEvent.ts"
+import * as RetryBudget from "./RetryBudget.ts"
+import * as Throttle from "./Throttle.ts"
 
 /**
  * What tests may change about all pipelines.
@@ -33,7 +43,7 @@ import type { ResilienceEvent } from "./ResilienceEvent.ts"
  */
 export interface TestOptions {
   /** Breakers that start in another state than closed, by name. An open one stays open for its full time. */
-  readonly circuitBreakers?: Readonly<Record<string, CircuitBreaker.Phase["_tag"]>> | undefined
+  readonly circuitBreakers?: Readonly<Record<string, InitialState>> | undefined
   /**
    * Whether retries really wait. Default: `false`. Without waits no time passes
    * between attempts, so a breaker that would be half-open by then is still open.
@@ -44,6 +54,14 @@ export interface TestOptions {
   /** What becomes of the attempts of a pipeline, by its name: one fault each, then none. */
   readonly faults?: Readonly<Record<string, ReadonlyArray<Fault>>> | undefined
 }
+
+/**
+ * A state that a breaker can start in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type InitialState = Exclude<CircuitBreaker.Phase["_tag"], "Forced">
 
 /**
  * What becomes of an attempt in a test: it runs, later, never ends, fails, or
@@ -72,36 +90,85 @@ export interface TestMode {
 }
 
 /**
- * The owner of all state: breakers by name, the stream of events.
+ * The policies that have a state.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Parts {
+  readonly circuitBreaker: CircuitBreaker.CircuitBreaker
+  readonly keyedCircuitBreaker: KeyedCircuitBreaker.KeyedCircuitBreaker
+  readonly bulkhead: Bulkhead.Bulkhead
+  readonly adaptiveLimit: AdaptiveLimit.AdaptiveLimit
+  readonly rateLimit: RateLimit.RateLimit
+  readonly throttle: Throttle.Throttle
+  readonly retryBudget: RetryBudget.RetryBudget
+  readonly hedge: Hedge.Hedge
+  readonly cache: CacheFallback.CacheFallback
+}
+
+type SnapshotOf<Part> = Part extends { readonly snapshot: Effect.Effect<infer Snapshot> } ? Snapshot : never
+
+/**
+ * What can be read off everything that goes by one name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Snapshot =
+  & { readonly name: string; readonly pipeline?: Pipeline.Counts }
+  & { readonly [K in keyof Parts]?: SnapshotOf<Parts[K]> }
+
+/**
+ * The owner of all state: policies by kind and name, pipelines by name, the
+ * stream of events.
  *
  * @category services
  * @since 0.1.0
  */
 export class Resilience extends Context.Service<Resilience, {
   /**
-   * The breaker of that name; the first who asks makes it. To ask for it with
-   * other settings is a mistake in the program, and dies with a `RangeError`; an
-   * open time that is a function or a schedule is not compared, and the first one
-   * stays.
+   * The policy of that kind and name; the first who asks makes it. To ask for it
+   * with other settings than the first is a mistake in the program, and dies with a
+   * `RangeError`; functions and schedules are not compared, and the first ones stay.
    */
-  readonly circuitBreaker: (
+  readonly part: <K extends keyof Parts>(
+    kind: K,
     name: string,
-    settings: CircuitBreaker.Settings
-  ) => Effect.Effect<CircuitBreaker.CircuitBreaker>
-  /** All breakers, in the order in which they were made. */
-  readonly circuitBreakers: Effect.Effect<ReadonlyMap<string, CircuitBreaker.CircuitBreaker>>
-  /** What can be read off every breaker. */
-  readonly snapshots: Effect.Effect<ReadonlyArray<CircuitBreaker.Snapshot>>
+    settings: Parts[K]["settings"]
+  ) => Effect.Effect<Parts[K]>
+  /** All policies of a kind, by name, in the order in which they were made. */
+  readonly parts: <K extends keyof Parts>(kind: K) => Effect.Effect<ReadonlyMap<string, Parts[K]>>
+  /** All pipelines, by name. Of two that differ in their options, the first has the name. */
+  readonly pipelines: Effect.Effect<ReadonlyMap<string, Pipeline.Pipeline<Pipeline.PipelineError>>>
+  /** What can be read off all policies and pipelines, by name. */
+  readonly snapshots: Effect.Effect<ReadonlyArray<Snapshot>>
   /**
    * What happens, from the moment the stream is run. A listener that is slow
    * loses the oldest events; it never slows a call.
    */
   readonly events: Stream.Stream<ResilienceEvent>
   /**
-   * Tells the listeners, if there are any; the event is only made for them. For
-   * policies of one's own, which call it within a running effect.
+   * Tells the listeners, if there are any; the event is only made for them. It is
+   * given the time and the number of the call that is running. For policies of
+   * one's own, which call it within a running effect.
    */
-  readonly publish: (event: (at: number) => ResilienceEvent) => void
+  readonly publish: (event: (at: number, call: number) => ResilienceEvent) => void
+  /**
+   * Gives a pipeline its name, or returns the one that has it already where their
+   * options are the same.
+   *
+   * @internal
+   */
+  readonly adopt: (pipeline: Pipeline.Pipeline<Pipeline.PipelineError>) => Pipeline.Pipeline<Pipeline.PipelineError>
+  /**
+   * Gives a call the number that its events share, where somebody listens.
+   *
+   * @internal
+   */
+  readonly numbered: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** How configuration changes pipelines, by name. */
+  readonly tuning: ReadonlyMap<string, Pipeline.Tuning>
   /** What a test has changed about all pipelines; `undefined` outside tests. */
   readonly test: TestMode | undefined
 }>()("effect-resilience/Resilience") {}
@@ -114,8 +181,33 @@ export class Resilience extends Context.Service<Resilience, {
  */
 export const layer: Layer.Layer<Resilience> = /*#__PURE__*/ Layer.effect(
   Resilience,
-  /*#__PURE__*/ Effect.suspend(() => make(undefined))
+  /*#__PURE__*/ Effect.suspend(() => make({}))
 )
+
+/**
+ * State in memory, with changes to the pipelines of those names: what
+ * configuration says. Each may change the parts that a pipeline has and leave them
+ * out; a pipeline that is asked for a part that it has not dies with a `RangeError`
+ * when it is made. See `ResilienceConfig` for reading them.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Pipeline, Resilience } from "effect-resilience"
+ *
+ * class Quotes extends Pipeline.Service<Quotes>()("quotes", { retry: { times: 3 }, attemptTimeout: "2 seconds" }) {}
+ *
+ * const live = Layer.provide(Quotes.layer, Resilience.layerTuned({ quotes: { retry: { times: 1 } } }))
+ * const quotes = await Quotes.pipe(Effect.provide(live), Effect.runPromise)
+ *
+ * console.log(quotes.settings.retry?.times) // => 1
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerTuned = (tuning: Readonly<Record<string, Pipeline.Tuning>>): Layer.Layer<Resilience> =>
+  Layer.effect(Resilience, Effect.suspend(() => make({ tuning })))
 
 /**
  * State in memory for tests: retries do not wait, breakers start where one wants
@@ -141,16 +233,11 @@ export const layer: Layer.Layer<Resilience> = /*#__PURE__*/ Layer.effect(
 export const layerTest = (options: TestOptions = {}): Layer.Layer<Resilience> => {
   // the options are checked now; each build takes the faults from the start
   testMode(options)
-  return Layer.effect(Resilience, Effect.suspend(() => make(testMode(options), options.circuitBreakers)))
+  return Layer.effect(
+    Resilience,
+    Effect.suspend(() => make({ test: testMode(options), phases: options.circuitBreakers }))
+  )
 }
-
-/** Which settings differ, and how. Functions and schedules are not compared: written in place, no two are equal. */
-const differences = (existing: CircuitBreaker.Settings, asked: CircuitBreaker.Settings): ReadonlyArray<string> =>
-  (["trip", "window", "open", "maxRetryAfter", "halfOpen"] as const).flatMap((key) => {
-    const [had, wants] = [existing[key], asked[key]]
-    const isOpaque = key === "open" && typeof had !== "number" && typeof wants !== "number"
-    return isOpaque || Equal.equals(had, wants) ? [] : [`${key} ${JSON.stringify(had)}, not ${JSON.stringify(wants)}`]
-  })
 
 const testMode = (options: TestOptions): TestMode => {
   onlyKeys("Resilience.layerTest", options, ["circuitBreakers", "delays", "passThrough", "faults"])
@@ -167,33 +254,57 @@ const testMode = (options: TestOptions): TestMode => {
 /** Events that a slow listener may be behind before it loses the oldest. */
 const eventCapacity = 4096
 
-const make = Effect.fnUntraced(function*(
-  test: TestMode | undefined,
-  phases: Readonly<Record<string, CircuitBreaker.Phase["_tag"]>> = {}
-) {
-  const breakers = new Map<string, CircuitBreaker.CircuitBreaker>()
+type Makers = { readonly [K in keyof Parts]: (name: string, settings: Parts[K]["settings"]) => Parts[K] }
+
+/** All policies of one kind, and the settings that they were first asked for with. */
+interface Kept<P extends Parts[keyof Parts]> {
+  readonly parts: Map<string, P>
+  readonly declared: Map<string, P["settings"]>
+}
+
+const make = Effect.fnUntraced(function*(options: {
+  readonly test?: TestMode | undefined
+  readonly phases?: Readonly<Record<string, InitialState>> | undefined
+  readonly tuning?: Readonly<Record<string, Pipeline.Tuning>> | undefined
+}) {
+  const { phases = {}, test, tuning = {} } = options
+  const scope = yield* Effect.scope
   const pubsub = yield* PubSub.sliding<ResilienceEvent>(eventCapacity)
+  const pipelines = new Map<string, Pipeline.Pipeline<Pipeline.PipelineError>>()
   let listeners = 0
+  let calls = 0
 
   const publish: Resilience["Service"]["publish"] = (event) => {
     const fiber = Fiber.getCurrent()
     if (listeners === 0 || fiber === undefined) return
-    const made = event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
+    const made = event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), fiber.getRef(CurrentCall)?.id ?? 0)
     // for a full one only the effect makes room, and without it all listeners would lose what is new
     if (!PubSub.publishUnsafe(pubsub, made)) Effect.runSyncWith(fiber.context)(PubSub.publish(pubsub, made))
   }
 
   const onTransition = (pipeline: string) => (transition: CircuitBreaker.Transition): void =>
     publish((at): ResilienceEvent => {
+      const common = { at, pipeline, ...(transition.key === undefined ? {} : { key: transition.key }) }
       switch (transition.to) {
         case "Open": {
           const { exit, from, openFor } = transition
-          return { _tag: "CircuitOpened", at, pipeline, from, openFor, reason: reasonOf(exit) }
+          const reason = exit === undefined ? {} : { reason: reasonOf(exit) }
+          return { _tag: "CircuitOpened", ...common, from, openFor, ...reason }
         }
         case "HalfOpen":
-          return { _tag: "CircuitHalfOpened", at, pipeline }
+          return { _tag: "CircuitHalfOpened", ...common }
         case "Closed":
-          return { _tag: "CircuitClosed", at, pipeline }
+          return { _tag: "CircuitClosed", ...common }
+        case "Forced":
+          return { _tag: "CircuitForced", ...common, mode: transition.mode }
+        case "Released":
+          return { _tag: "CircuitReleased", ...common, state: transition.state }
+        case "Reset":
+          return { _tag: "CircuitReset", ...common }
+        case "Restored":
+          return { _tag: "CircuitRestored", ...common, state: transition.state }
+        case "ThresholdPassed":
+          return { _tag: "CircuitThresholdPassed", ...common }
       }
     })
 
@@ -213,29 +324,82 @@ const make = Effect.fnUntraced(function*(
     return CircuitBreaker.closed
   }
 
-  return Resilience.of({
+  const makersFor = (fiber: Fiber.Fiber<unknown, unknown>): Makers => ({
     circuitBreaker: (name, settings) =>
-      Effect.withFiber((fiber) => {
-        const existing = breakers.get(name)
-        if (existing !== undefined) {
-          const differing = differences(existing.settings, settings)
-          return differing.length === 0 ? Effect.succeed(existing) : Effect.die(
-            new RangeError(
-              `Resilience: circuit breaker ${JSON.stringify(name)} exists already, with other options: ${
-                differing.join("; ")
-              }`
-            )
-          )
-        }
-        const breaker = CircuitBreaker.makeUnsafe(name, settings, {
-          initial: initial(name, settings, fiber),
-          onTransition: onTransition(name)
-        })
-        breakers.set(name, breaker)
-        return Effect.succeed(breaker)
+      CircuitBreaker.makeUnsafe(name, settings, {
+        initial: initial(name, settings, fiber),
+        onTransition: onTransition(name)
       }),
-    circuitBreakers: Effect.sync(() => new Map(breakers)),
-    snapshots: Effect.suspend(() => Effect.forEach(breakers.values(), (breaker) => breaker.snapshot)),
+    keyedCircuitBreaker: (name, settings) =>
+      KeyedCircuitBreaker.makeUnsafe(name, settings, { onTransition: onTransition(name) }),
+    bulkhead: Bulkhead.makeUnsafe,
+    adaptiveLimit: AdaptiveLimit.makeUnsafe,
+    rateLimit: RateLimit.makeUnsafe,
+    throttle: Throttle.makeUnsafe,
+    retryBudget: RetryBudget.makeUnsafe,
+    hedge: Hedge.makeUnsafe,
+    cache: (name, settings) => CacheFallback.makeUnsafe(name, settings, scope)
+  })
+
+  const kept: { readonly [K in keyof Parts]: Kept<Parts[K]> } = {
+    circuitBreaker: { parts: new Map(), declared: new Map() },
+    keyedCircuitBreaker: { parts: new Map(), declared: new Map() },
+    bulkhead: { parts: new Map(), declared: new Map() },
+    adaptiveLimit: { parts: new Map(), declared: new Map() },
+    rateLimit: { parts: new Map(), declared: new Map() },
+    throttle: { parts: new Map(), declared: new Map() },
+    retryBudget: { parts: new Map(), declared: new Map() },
+    hedge: { parts: new Map(), declared: new Map() },
+    cache: { parts: new Map(), declared: new Map() }
+  }
+
+  const part: Resilience["Service"]["part"] = (kind, name, settings) =>
+    Effect.withFiber((fiber) => {
+      const { declared, parts } = kept[kind]
+      const existing = parts.get(name)
+      if (existing !== undefined) {
+        const differing = differences(declared.get(name), settings)
+        return differing.length === 0 ? Effect.succeed(existing) : Effect.die(
+          new RangeError(
+            `Resilience: ${kind} ${JSON.stringify(name)} exists already, with other options: ${differing.join("; ")}`
+          )
+        )
+      }
+      const made = makersFor(fiber)[kind](name, settings)
+      parts.set(name, made)
+      declared.set(name, settings)
+      return Effect.succeed(made)
+    })
+
+  const snapshots = Effect.gen(function*() {
+    const byName = new Map<string, Record<string, unknown>>()
+    const at = (name: string) => {
+      const known = byName.get(name) ?? { name }
+      byName.set(name, known)
+      return known
+    }
+    for (const [name, pipeline] of pipelines) at(name)["pipeline"] = yield* pipeline.counts
+    for (const [kind, { parts }] of Object.entries(kept)) {
+      for (const [name, part] of parts) at(name)[kind] = yield* part.snapshot
+    }
+    // each kind has been put under its own name
+    return [...byName.values()] as unknown as ReadonlyArray<Snapshot>
+  })
+
+  return Resilience.of({
+    part,
+    parts: (kind) => Effect.sync(() => new Map(kept[kind].parts)),
+    pipelines: Effect.sync(() => new Map(pipelines)),
+    adopt: (pipeline) => {
+      const named = pipelines.get(pipeline.name)
+      if (named === undefined) pipelines.set(pipeline.name, pipeline)
+      return named !== undefined && differences(named.declared, pipeline.declared).length === 0 ? named : pipeline
+    },
+    numbered: (self) =>
+      Effect.suspend(() =>
+        listeners === 0 ? self : Effect.provideService(self, CurrentCall, { id: ++calls, attempts: 0 })
+      ),
+    snapshots,
     events: Stream.unwrap(
       Effect.as(
         Effect.acquireRelease(
@@ -251,6 +415,7 @@ const make = Effect.fnUntraced(function*(
       )
     ),
     publish,
+    tuning: new Map(Object.entries(tuning)),
     test
   })
 })

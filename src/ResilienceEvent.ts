@@ -12,11 +12,36 @@ const common = {
   pipeline: Schema.String
 }
 
+const ofBreaker = {
+  ...common,
+  /** The key, where the breaker has many. */
+  key: Schema.optionalKey(Schema.String)
+}
+
 const ofCall = {
   ...common,
   /** The operation that the call named, or an empty string. */
-  operation: Schema.String
+  operation: Schema.String,
+  /** A number that all events of one call share; zero where nobody was listening when it began. */
+  call: Schema.Int
 }
+
+/**
+ * An attempt has ended, after `elapsed`, its waits for limits included. One that
+ * was refused is not told as an attempt, but by `Refused`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Attempted = Schema.TaggedStruct("Attempted", {
+  ...ofCall,
+  /** Which of the call's attempts it was, in the order in which they end, from 1. Hedges count. */
+  attempt: Schema.Int,
+  outcome: Schema.Literals(["Success", "Failure", "Overload", "Ignored"]),
+  elapsed: Schema.DurationFromMillis,
+  /** The error or the defect, where there is one. */
+  reason: Schema.optionalKey(Schema.Defect())
+})
 
 /**
  * An attempt failed, and another one will be made after `delay`.
@@ -36,6 +61,21 @@ export const Retrying = Schema.TaggedStruct("Retrying", {
 })
 
 /**
+ * An attempt failed that would be retried, if it were not for the budget, a
+ * `retryAfter` that is too long, the deadline, the open breaker, or work that has
+ * committed itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const RetryDeclined = Schema.TaggedStruct("RetryDeclined", {
+  ...ofCall,
+  attempt: Schema.Int,
+  because: Schema.Literals(["budget", "retryAfter", "deadline", "circuitBreaker", "committed"]),
+  reason: Schema.Defect()
+})
+
+/**
  * All attempts of a call were used up.
  *
  * @category models
@@ -48,14 +88,37 @@ export const RetriesExhausted = Schema.TaggedStruct("RetriesExhausted", {
 })
 
 /**
- * A call was refused before its work ran.
+ * A further attempt was started beside one that was slow, or has failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Hedged = Schema.TaggedStruct("Hedged", {
+  ...ofCall,
+  /** Which hedge of the call it is, from 1. */
+  hedge: Schema.Int
+})
+
+/**
+ * A hedge answered before the first attempt did.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const HedgeWon = Schema.TaggedStruct("HedgeWon", {
+  ...ofCall,
+  hedge: Schema.Int
+})
+
+/**
+ * An attempt was refused before its work ran.
  *
  * @category models
  * @since 0.1.0
  */
 export const Refused = Schema.TaggedStruct("Refused", {
   ...ofCall,
-  by: Schema.Literals(["circuitBreaker"]),
+  by: Schema.Literals(["circuitBreaker", "bulkhead", "rateLimit", "adaptiveLimit", "throttle"]),
   /** When it is worth asking again, where that is known. */
   retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
 })
@@ -68,7 +131,55 @@ export const Refused = Schema.TaggedStruct("Refused", {
  */
 export const TimedOut = Schema.TaggedStruct("TimedOut", {
   ...ofCall,
-  limit: Schema.Literals(["attempt", "total", "deadline"])
+  limit: Schema.Literals(["attempt", "total", "deadline", "firstElement", "idle"])
+})
+
+/**
+ * The fallback has answered in place of the call.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const FellBack = Schema.TaggedStruct("FellBack", {
+  ...ofCall,
+  /** The error in whose place it answered. */
+  reason: Schema.Defect()
+})
+
+/**
+ * A call was answered from the cache.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CacheHit = Schema.TaggedStruct("CacheHit", {
+  ...ofCall,
+  age: Schema.DurationFromMillis,
+  isStale: Schema.Boolean,
+  /** The failure in whose place it answered, if there was one. */
+  reason: Schema.optionalKey(Schema.Defect())
+})
+
+/**
+ * A cached value could not be refreshed, and is kept.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CacheRefreshFailed = Schema.TaggedStruct("CacheRefreshFailed", {
+  ...ofCall,
+  reason: Schema.Defect()
+})
+
+/**
+ * A fault was injected on purpose.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ChaosInjected = Schema.TaggedStruct("ChaosInjected", {
+  ...ofCall,
+  fault: Schema.Literals(["latency", "behavior", "failure", "overload", "defect", "result"])
 })
 
 /**
@@ -78,12 +189,12 @@ export const TimedOut = Schema.TaggedStruct("TimedOut", {
  * @since 0.1.0
  */
 export const CircuitOpened = Schema.TaggedStruct("CircuitOpened", {
-  ...common,
+  ...ofBreaker,
   /** Whether it was closed before, or a probe has failed. */
   from: Schema.Literals(["Closed", "HalfOpen"]),
   openFor: Schema.DurationFromMillis,
-  /** The error, the defect or the result of the call that opened it. */
-  reason: Schema.Defect()
+  /** The error, the defect or the result of the call that opened it, if it was one. */
+  reason: Schema.optionalKey(Schema.Defect())
 })
 
 /**
@@ -92,15 +203,72 @@ export const CircuitOpened = Schema.TaggedStruct("CircuitOpened", {
  * @category models
  * @since 0.1.0
  */
-export const CircuitHalfOpened = Schema.TaggedStruct("CircuitHalfOpened", common)
+export const CircuitHalfOpened = Schema.TaggedStruct("CircuitHalfOpened", ofBreaker)
 
 /**
- * A breaker closed: its probes have succeeded.
+ * A breaker closed: its probes have succeeded, or it was half-open for too long.
  *
  * @category models
  * @since 0.1.0
  */
-export const CircuitClosed = Schema.TaggedStruct("CircuitClosed", common)
+export const CircuitClosed = Schema.TaggedStruct("CircuitClosed", ofBreaker)
+
+/**
+ * Somebody has put a breaker into a mode that overrides it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CircuitForced = Schema.TaggedStruct("CircuitForced", {
+  ...ofBreaker,
+  mode: Schema.Literals(["forcedOpen", "disabled", "forcedClosed", "metricsOnly"])
+})
+
+/**
+ * Nothing overrides a breaker any more, and it stands in `state`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CircuitReleased = Schema.TaggedStruct("CircuitReleased", {
+  ...ofBreaker,
+  state: Schema.Literals(["Closed", "Open"])
+})
+
+/**
+ * Somebody has closed a breaker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CircuitReset = Schema.TaggedStruct("CircuitReset", ofBreaker)
+
+/**
+ * A breaker was put where a snapshot says.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CircuitRestored = Schema.TaggedStruct("CircuitRestored", {
+  ...ofBreaker,
+  state: Schema.Literals(["Closed", "Open"])
+})
+
+/**
+ * A breaker that only counts would have opened.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CircuitThresholdPassed = Schema.TaggedStruct("CircuitThresholdPassed", ofBreaker)
+
+/**
+ * The settings of a pipeline were changed while it runs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Reconfigured = Schema.TaggedStruct("Reconfigured", common)
 
 /**
  * What happens inside pipelines.
@@ -109,13 +277,27 @@ export const CircuitClosed = Schema.TaggedStruct("CircuitClosed", common)
  * @since 0.1.0
  */
 export const ResilienceEvent = Schema.Union([
+  Attempted,
   Retrying,
+  RetryDeclined,
   RetriesExhausted,
+  Hedged,
+  HedgeWon,
   Refused,
   TimedOut,
+  FellBack,
+  CacheHit,
+  CacheRefreshFailed,
+  ChaosInjected,
   CircuitOpened,
   CircuitHalfOpened,
-  CircuitClosed
+  CircuitClosed,
+  CircuitForced,
+  CircuitReleased,
+  CircuitReset,
+  CircuitRestored,
+  CircuitThresholdPassed,
+  Reconfigured
 ])
 
 /**

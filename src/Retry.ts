@@ -7,38 +7,37 @@
  * undercut, and where it is too long to wait for the call ends at once.
  *
  * Retry stands outside breaker and attempt timeout, inside the total timeout.
- * It does not know whether the work may be repeated; its user does.
+ * It does not know whether the work may be repeated; its user does, or the work
+ * itself, by `Replay.commit`. What all retries together may add to the load is up
+ * to a `RetryBudget`.
  *
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
+import { hasProperty } from "effect/Predicate"
 import * as Random from "effect/Random"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { CircuitOpen } from "./CircuitBreaker.ts"
 import * as backoff from "./internal/backoff.ts"
 import { reasonOf } from "./internal/exit.ts"
 import type { OnlyKnown } from "./internal/onlyKnown.ts"
-import {
-  answeredMillis,
-  flag,
-  integer,
-  millisOrZero,
-  oneOf,
-  onlyKeys,
-  optionalFunction,
-  positiveMillis,
-  refuse
-} from "./internal/options.ts"
+import { answeredMillis } from "./internal/options.ts"
+import * as replay from "./internal/replay.ts"
+import { defaultBackoff, resolve } from "./internal/retrySettings.ts"
 import { monotonicMillis, sleepUntil } from "./internal/time.ts"
-import { inOwnFiber, standing } from "./internal/timeLimit.ts"
+import { inOwnFiber, standing, type TimeLimit } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
+import { optionalBudget, type RetryBudget } from "./RetryBudget.ts"
 
 /**
  * How delays grow from retry to retry. `cap` bounds a delay after its jitter.
@@ -94,6 +93,15 @@ export type Backoff =
 export type Jitter = "none" | "full" | "equal" | "decorrelated" | { readonly factor: number }
 
 /**
+ * Some of the errors that may come: those with one of these tags, or those that a
+ * predicate holds for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ErrorSelection = ReadonlyArray<string> | ((error: unknown) => boolean)
+
+/**
  * What a retry is made from. All of it is optional.
  *
  * @category models
@@ -110,12 +118,41 @@ export interface Options {
   readonly jitter?: Jitter | undefined
   /** The longest `retryAfter` that is waited for; a longer one ends the call at once. Default: 30 seconds. */
   readonly maxRetryAfter?: Duration.Input | undefined
+  /**
+   * The errors that are retried, and no others. Default: those whose outcome
+   * allows it. It knows better than the outcome, which all policies see: by it, an
+   * answer such as "not found yet" is retried although the dependency is well, and
+   * a refusal of our own after its `retryAfter`. Defects are not asked about.
+   */
+  readonly retryOn?: ErrorSelection | undefined
+  /** Errors that end the call at once, whatever else is said about them. */
+  readonly abortOn?: ErrorSelection | undefined
   /** Looked at last: whether to go on after this error, or this result. */
   readonly while?: ((reason: unknown) => boolean) | undefined
   /** Whether to wait for an open circuit as well, always with jitter. Default: `false`. */
   readonly retryCircuitOpen?: boolean | undefined
   /** What a call fails with when `times` or `maxElapsed` is used up: its last error, or `RetriesExhausted`. */
   readonly onExhausted?: "lastError" | "wrap" | undefined
+  /**
+   * Told of every retry when its wait begins, for logs and user interfaces. It
+   * runs beside the wait, and is interrupted with it: it can neither fail a call
+   * nor hold it up. What it dies with is logged.
+   */
+  readonly onRetry?: ((progress: Progress) => Effect.Effect<unknown>) | undefined
+}
+
+/**
+ * The options of a retry that stands alone, and not in a pipeline.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MakeOptions extends Options {
+  /**
+   * What this and other retries and hedges may spend together. Where it is empty,
+   * a call ends with its last error.
+   */
+  readonly budget?: RetryBudget | undefined
 }
 
 /**
@@ -145,7 +182,41 @@ export interface CallOptions<in A, in E> {
    * that is logged.
    */
   readonly dispose?: ((result: A) => Effect.Effect<void>) | undefined
+  /** Takes the place of the `onRetry` of the policy. */
+  readonly onRetry?: ((progress: Progress) => Effect.Effect<unknown>) | undefined
 }
+
+type TagOf<E> = E extends { readonly _tag: infer Tag extends string } ? Tag : never
+
+/**
+ * All that {@link retry} takes: the options of a retry and of a call, and which
+ * errors of this one effect are meant.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EffectOptions<A, E> extends Omit<MakeOptions, "retryOn" | "abortOn">, CallOptions<A, E> {
+  /** The errors that are retried, and no others, by tag or predicate. Default: those whose outcome allows it. */
+  readonly retryOn?: ErrorsOf<E> | undefined
+  /** Errors that end the call at once, by tag or predicate. */
+  readonly abortOn?: ErrorsOf<E> | undefined
+}
+
+// any string, so that options of another place fit; `KnownTags` refuses those that are written here and mean nothing
+type ErrorsOf<E> = ReadonlyArray<TagOf<E> | (string & {})> | ((error: E) => boolean)
+
+/** Refuses, at compile time, keys that `Known` does not have, and tags that no error has. */
+type OnlyMeant<O, Known, E = unknown> = {
+  readonly [K in keyof O]: K extends "retryOn" | "abortOn" ? KnownTags<O[K], E>
+    // not looked into
+    : K extends "budget" ? O[K]
+    : K extends keyof Known ? OnlyKnown<O[K], Known[K]>
+    : never
+}
+
+type KnownTags<Errors, E> = Errors extends ReadonlyArray<infer Tag>
+  ? string extends Tag ? Errors : unknown extends E ? Errors : ReadonlyArray<TagOf<E>>
+  : Errors
 
 /**
  * A retry that is about to be waited for.
@@ -160,6 +231,8 @@ export interface Progress {
   readonly attempts: number
   /** The wait until the next one. */
   readonly delay: Duration.Duration
+  /** When that will be, in milliseconds since the epoch, by the wall clock. */
+  readonly nextAt: number
   /** The error, the defect or the result that is retried. */
   readonly reason: unknown
 }
@@ -185,86 +258,12 @@ export interface Settings {
   readonly delays: Delays
   readonly spread: backoff.Spread
   readonly cap: number
+  readonly retryOn: ErrorSelection | undefined
+  readonly abortOn: ErrorSelection | undefined
   readonly while: ((reason: unknown) => boolean) | undefined
   readonly retryCircuitOpen: boolean
   readonly wraps: boolean
-}
-
-const defaultBackoff = { kind: "exponential", base: 200, cap: 10_000 } as const
-
-// where no cap is given, a delay is still finite
-const noCap = Number.MAX_VALUE
-
-interface ResolvedBackoff extends Pick<Settings, "delays" | "cap"> {
-  readonly jitter: Jitter
-}
-
-const resolveBackoff = (input: Backoff): ResolvedBackoff => {
-  if (typeof input === "function") {
-    return { delays: { kind: "function", at: input }, cap: noCap, jitter: "none" }
-  }
-  if (Schedule.isSchedule(input)) {
-    return { delays: { kind: "schedule", schedule: input }, cap: noCap, jitter: "none" }
-  }
-  const formula = (at: backoff.BaseDelay, defaultCap: number, jitter: Jitter = "full"): ResolvedBackoff => ({
-    delays: { kind: "formula", at },
-    cap: input.cap === undefined ? defaultCap : positiveMillis("Retry", "backoff.cap", input.cap),
-    jitter
-  })
-  if (typeof input !== "object" || input === null) {
-    return refuse("Retry", "backoff", "an object with a kind, a schedule, or a function", input)
-  }
-  if (input.kind === "constant") {
-    onlyKeys("Retry.backoff", input, ["kind", "delay", "cap"])
-    return formula(backoff.constant(positiveMillis("Retry", "backoff.delay", input.delay)), noCap)
-  }
-  const kinds = ["linear", "exponential", "fibonacci", "decorrelated"]
-  oneOf("Retry", "backoff.kind", input.kind, ["constant", ...kinds])
-  const base = positiveMillis("Retry", "backoff.base", input.base)
-  const cap = Math.max(base, 30_000)
-  switch (input.kind) {
-    case "linear": {
-      onlyKeys("Retry.backoff", input, ["kind", "base", "increment", "cap"])
-      const { increment } = input
-      return formula(
-        backoff.linear(base, increment === undefined ? base : positiveMillis("Retry", "backoff.increment", increment)),
-        cap
-      )
-    }
-    case "exponential": {
-      onlyKeys("Retry.backoff", input, ["kind", "base", "factor", "cap"])
-      const factor = input.factor ?? 2
-      if (!(factor >= 1 && Number.isFinite(factor))) refuse("Retry", "backoff.factor", "a number >= 1", factor)
-      return formula(backoff.exponential(base, factor), cap)
-    }
-    case "fibonacci":
-      onlyKeys("Retry.backoff", input, ["kind", "base", "cap"])
-      return formula(backoff.fibonacci(base), cap)
-    case "decorrelated":
-      onlyKeys("Retry.backoff", input, ["kind", "base", "cap"])
-      return formula(backoff.constant(base), cap, "decorrelated")
-  }
-}
-
-const resolveJitter = (jitter: Jitter): backoff.Spread => {
-  switch (jitter) {
-    case "none":
-      return backoff.none
-    case "full":
-      return backoff.full
-    case "equal":
-      return backoff.equal
-    case "decorrelated":
-      return backoff.decorrelated
-  }
-  if (
-    typeof jitter !== "object" || jitter === null ||
-    !(typeof jitter.factor === "number" && jitter.factor >= 0 && jitter.factor <= 1)
-  ) {
-    return refuse("Retry", "jitter", "none, full, equal, decorrelated or a factor from 0 to 1", jitter)
-  }
-  onlyKeys("Retry.jitter", jitter, ["factor"])
-  return backoff.factor(jitter.factor)
+  readonly onRetry: ((progress: Progress) => Effect.Effect<unknown>) | undefined
 }
 
 /**
@@ -273,38 +272,7 @@ const resolveJitter = (jitter: Jitter): backoff.Spread => {
  * @category constructors
  * @since 0.1.0
  */
-export const settings = (options: Options = {}): Settings => {
-  onlyKeys("Retry", options, [
-    "times",
-    "maxElapsed",
-    "backoff",
-    "jitter",
-    "maxRetryAfter",
-    "while",
-    "retryCircuitOpen",
-    "onExhausted"
-  ])
-  const {
-    backoff: chosenBackoff = defaultBackoff,
-    maxElapsed = 60_000,
-    maxRetryAfter = 30_000,
-    onExhausted = "lastError",
-    retryCircuitOpen = false,
-    times = 3
-  } = options
-  const { cap, delays, jitter } = resolveBackoff(chosenBackoff)
-  return {
-    delays,
-    cap,
-    times: integer("Retry", "times", times, 0),
-    maxElapsed: positiveMillis("Retry", "maxElapsed", maxElapsed, { infinite: true }),
-    maxRetryAfter: millisOrZero("Retry", "maxRetryAfter", maxRetryAfter, { infinite: true }),
-    spread: resolveJitter(options.jitter === undefined ? jitter : options.jitter),
-    while: optionalFunction("Retry", "while", options.while),
-    retryCircuitOpen: flag("Retry", "retryCircuitOpen", retryCircuitOpen),
-    wraps: oneOf("Retry", "onExhausted", onExhausted, ["lastError", "wrap"]) === "wrap"
-  }
-}
+export const settings = (options: Options = {}): Settings => resolve(options)
 
 /**
  * Makes a retry for effects that may be repeated.
@@ -327,10 +295,14 @@ export const settings = (options: Options = {}): Settings => {
  * @category constructors
  * @since 0.1.0
  */
-export const make = <const O extends Options = {}>(options?: O & OnlyKnown<O, Options>): Policy<ErrorOf<O>> => {
-  const resolved = settings(options)
+export const make: {
+  (): Policy<never>
+  <const O extends MakeOptions>(options: O & OnlyMeant<O, MakeOptions>): Policy<ErrorOf<O>>
+} = (options: MakeOptions = {}) => {
+  const resolved = resolve(options, ["budget"])
+  const own = { budget: optionalBudget("Retry", options.budget) }
   // `run` fails with RetriesExhausted only where the settings wrap, which is what ErrorOf<O> says
-  return ((self) => run(inOwnFiber(self), resolved)) as Policy<ErrorOf<O>>
+  return ((self) => run(inOwnFiber(self), resolved, own)) as Policy<never>
 }
 
 /**
@@ -357,20 +329,29 @@ export const make = <const O extends Options = {}>(options?: O & OnlyKnown<O, Op
  * @since 0.1.0
  */
 export const retry: {
-  <A, E, const O extends Options & CallOptions<A, E>>(
-    options: O & OnlyKnown<O, Options & CallOptions<A, E>>
+  <A, E, const O extends EffectOptions<A, E>>(
+    options: O & OnlyMeant<O, EffectOptions<A, E>, E>
   ): <R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ErrorOf<O>, R>
-  <A, E, R, const O extends Options & CallOptions<A, E>>(
+  <A, E, R, const O extends EffectOptions<A, E>>(
     self: Effect.Effect<A, E, R>,
-    options: O & OnlyKnown<O, Options & CallOptions<A, E>>
+    options: O & OnlyMeant<O, EffectOptions<A, E>, E>
   ): Effect.Effect<A, E | ErrorOf<O>, R>
 } = /*#__PURE__*/ dual(
   2,
-  <A, E, R>(self: Effect.Effect<A, E, R>, options: Options & CallOptions<A, E>) => {
-    const { classify, dispose, retryIf, ...rest } = options
-    return run(inOwnFiber(self), settings(rest), { classify, dispose, retryIf })
+  <A, E, R>(self: Effect.Effect<A, E, R>, options: EffectOptions<A, E>) => {
+    // predicates of errors are asked about the errors of `self` alone
+    const resolved = resolve(options as Options, ["budget", "classify", "retryIf", "dispose"])
+    const { budget, classify, dispose, retryIf } = options
+    return run(inOwnFiber(self), resolved, { budget: optionalBudget("Retry", budget), classify, dispose, retryIf })
   }
 )
+
+/**
+ * An attempt that has failed, and how many there may be in all.
+ *
+ * @internal
+ */
+export type Failed = Pick<Progress, "attempt" | "attempts" | "reason">
 
 /**
  * What watches a retry from outside. Its functions are synchronous and must not
@@ -381,15 +362,27 @@ export const retry: {
 export interface Watch {
   /** The name in `RetriesExhausted`. */
   readonly policy: string
+  readonly budget?: RetryBudget | undefined
   /** Called before each wait. */
   readonly retrying: (progress: Progress) => void
   /** Called when `times` or `maxElapsed` is used up. */
-  readonly exhausted: (progress: Omit<Progress, "delay">) => void
+  readonly exhausted: (failed: Failed) => void
+  /** Called when a failure would be retried, if it were not for this. */
+  readonly declined?: ((by: Declined, failed: Failed) => void) | undefined
   /** Whether waits are really slept. */
   readonly sleeps: boolean
   /** Whether an attempt at that time, in monotonic milliseconds, is sure to be refused. */
   readonly willRefuse: (at: number) => boolean
 }
+
+/**
+ * Why a failure is not retried that otherwise would be: the budget is empty, its
+ * `retryAfter` is too long, the deadline comes sooner than the next attempt, the
+ * breaker is open beyond the wait, or the work has committed itself.
+ *
+ * @internal
+ */
+export type Declined = "budget" | "retryAfter" | "deadline" | "circuitBreaker" | "committed"
 
 /**
  * Runs an effect under checked settings.
@@ -399,144 +392,298 @@ export interface Watch {
 export const run = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   settings: Settings,
-  call?: CallOptions<A, E>,
+  call?: CallOptions<A, E> & Pick<MakeOptions, "budget">,
   watch?: Watch
 ): Effect.Effect<A, E | RetriesExhausted, R> =>
-  Effect.withFiber((fiber) => {
-    const clock = fiber.getRef(Clock.Clock)
-    const startedAt = monotonicMillis(clock)
-    const limit = standing(fiber)
-    let attempt = 1
-    let previous = 0
-    let first: number | undefined
-    let step: ((now: number, input: unknown) => Effect.Effect<number | undefined>) | undefined
+  Effect.withFiber((fiber) => new Run(self, settings, call, watch, fiber).begin())
 
-    /** The delay before jitter; `undefined` where a schedule has come to its end. */
-    const baseDelay = (reason: unknown): Effect.Effect<number | undefined> => {
-      const { delays } = settings
-      if (delays.kind === "formula") return Effect.succeed(delays.at(attempt))
-      if (delays.kind === "function") {
-        return Effect.sync(() =>
-          answeredMillis(() => delays.at(attempt, reason)) ??
-            Math.min(defaultBackoff.cap, backoff.exponential(defaultBackoff.base, 2)(attempt))
-        )
-      }
-      const now = monotonicMillis(clock)
-      if (step !== undefined) return step(now, reason)
-      return Effect.flatMap(scheduleDelays(delays.schedule), (made) => {
-        step = made
-        return made(now, reason)
+type Step = (now: number, input: unknown) => Effect.Effect<number | undefined>
+
+/** The wait before the next attempt, or why there is none. */
+type Wait = number | "stop" | "exhausted"
+
+/** One call with its attempts. */
+class Run<A, E, R> implements replay.Replay {
+  readonly outer: replay.Replay | undefined
+  countedIn: RetryBudget | undefined
+  private readonly self: Effect.Effect<A, E, R>
+  private readonly settings: Settings
+  private readonly call: CallOptions<A, E> | undefined
+  private readonly watch: Watch | undefined
+  private readonly fiber: Fiber.Fiber<unknown, unknown>
+  private readonly clock: Clock.Clock
+  private readonly limit: TimeLimit | undefined
+  private readonly budget: RetryBudget | undefined
+  private readonly startedAt: number
+  /** What the call, and its attempts, run in. */
+  private readonly context: Context.Context<never>
+  private readonly attemptContext: Context.Context<never>
+  private attempt = 1
+  private previous = 0
+  private first: number | undefined
+  private step: Step | undefined
+  private isCommitted = false
+  /** Whether a permit has been spent on an attempt that has not begun yet. */
+  private holdsPermit = false
+
+  constructor(
+    self: Effect.Effect<A, E, R>,
+    settings: Settings,
+    call: (CallOptions<A, E> & Pick<MakeOptions, "budget">) | undefined,
+    watch: Watch | undefined,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ) {
+    this.self = self
+    this.settings = settings
+    this.call = call
+    this.watch = watch
+    this.fiber = fiber
+    this.clock = fiber.getRef(Clock.Clock)
+    this.limit = standing(fiber)
+    this.budget = watch?.budget ?? call?.budget
+    this.startedAt = monotonicMillis(this.clock)
+    this.context = fiber.context
+    this.outer = fiber.getRef(replay.Current)
+    this.attemptContext = Context.add(this.context, replay.Current, this)
+  }
+
+  claim(): boolean {
+    this.isCommitted = true
+    return true
+  }
+
+  begin(): Effect.Effect<A, E | RetriesExhausted, R> {
+    const { budget } = this
+    if (budget === undefined) return this.next
+    replay.count(budget, this.outer, this.startedAt)
+    return Effect.onExitPrimitive(this.next, () => {
+      if (this.holdsPermit) budget.refundAt(monotonicMillis(this.clock))
+      return undefined
+    })
+  }
+
+  /**
+   * Begins an attempt. Its context is set by hand, and the handlers of its exit set
+   * the former one again: the finalizer that `Effect.provideService` adds would cost
+   * as much as all the rest. An interruption skips the handlers. The call is over
+   * then, and what its fiber still does finds a claim that changes nothing.
+   */
+  private readonly enter = (): Effect.Effect<A, E, R> => {
+    this.holdsPermit = false
+    this.countedIn = this.budget
+    this.fiber.setContext(this.attemptContext)
+    return this.self
+  }
+
+  private get next(): Effect.Effect<A, E | RetriesExhausted, R> {
+    const dispose = this.call?.dispose
+    return dispose === undefined
+      ? Effect.matchCauseEffect(Effect.suspend(this.enter), {
+        onSuccess: (result) => {
+          this.fiber.setContext(this.context)
+          const exit = Exit.succeed(result)
+          return this.call?.retryIf === undefined && this.call?.classify === undefined ? exit : this.goOn(exit)
+        },
+        onFailure: (cause) => {
+          this.fiber.setContext(this.context)
+          return this.goOn(Exit.failCause(cause))
+        }
+      })
+      : this.nextDisposing(dispose)
+  }
+
+  private goOn(exit: Exit.Exit<A, E>): Effect.Effect<A, E | RetriesExhausted, R> {
+    return Effect.flatMap(
+      this.decide(exit),
+      (wait) => typeof wait === "number" ? this.again(exit, wait) : this.finish(exit, wait)
+    )
+  }
+
+  // no interrupt may fall between a result and its disposal
+  private nextDisposing(dispose: (result: A) => Effect.Effect<void>): Effect.Effect<A, E | RetriesExhausted, R> {
+    const goOn = (exit: Exit.Exit<A, E>): Effect.Effect<Effect.Effect<A, E | RetriesExhausted, R>> => {
+      this.fiber.setContext(this.context)
+      return Effect.flatMap(this.decide(exit), (wait) => {
+        if (typeof wait !== "number") return Effect.succeed(this.finish(exit, wait))
+        const again = Effect.suspend(() => this.again(exit, wait))
+        return exit._tag === "Failure"
+          ? Effect.succeed(again)
+          : Effect.as(Effect.ignoreCause(Effect.suspend(() => dispose(exit.value)), { log: true }), again)
       })
     }
-
-    /** The wait before the next attempt, or why there is none. */
-    const decide = (exit: Exit.Exit<A, E>): Effect.Effect<number | "stop" | "exhausted"> => {
-      const outcome = Outcome.classify(exit, call?.classify, clock)
-      const reason = reasonOf(exit)
-      const refusal = settings.retryCircuitOpen ? refusalIn(reason) : undefined
-      const isUnwanted = exit._tag === "Success" && call?.retryIf !== undefined && holds(call.retryIf, exit.value)
-      if (refusal === undefined && !isUnwanted && !Outcome.isRetryable(outcome)) return stop
-      if (settings.while !== undefined && !holds(settings.while, reason)) return stop
-      if (attempt > settings.times) return exhausted
-      const asked = refusal === undefined ? Outcome.retryAfter(outcome) : refusal.retryAfter
-      const retryAfter = asked === undefined ? undefined : Duration.toMillis(asked)
-      if (retryAfter !== undefined && (retryAfter > settings.maxRetryAfter || retryAfter === Infinity)) return stop
-      return Effect.map(baseDelay(reason), (base) => {
-        if (base === undefined) return "exhausted"
-        const delay = backoff.delay({
-          base,
-          spread: refusal !== undefined && settings.spread === backoff.none ? backoff.full : settings.spread,
-          cap: settings.cap,
-          u: unitInterval(fiber.getRef(Random.Random).nextDoubleUnsafe()),
-          previous,
-          first: first ??= base,
-          retryAfter
-        })
-        const now = monotonicMillis(clock)
-        if (now + delay - startedAt > settings.maxElapsed) return "exhausted"
-        // no time would be left for an attempt, or it would not be made
-        const isPointless = (limit !== undefined && now + delay >= limit.expiresAt) ||
-          (!settings.retryCircuitOpen && watch?.willRefuse(now + delay) === true)
-        return isPointless ? "stop" : delay
-      })
-    }
-
-    const finish = (exit: Exit.Exit<A, E>, wait: "stop" | "exhausted"): Exit.Exit<A, E | RetriesExhausted> => {
-      if (wait === "stop") return exit
-      const reason = reasonOf(exit)
-      watch?.exhausted({ attempt, attempts: settings.times + 1, reason })
-      return !settings.wraps || exit._tag === "Success" || !Cause.hasFails(exit.cause) ? exit : Exit.fail(
-        new RetriesExhausted({
-          policy: watch?.policy ?? "Retry",
-          attempts: attempt,
-          elapsed: Duration.millis(monotonicMillis(clock) - startedAt),
-          lastError: reason
+    return Effect.flatten(
+      Effect.uninterruptibleMask((restore) =>
+        Effect.matchCauseEffect(Effect.suspend(() => restore(this.enter())), {
+          onSuccess: (result) => goOn(Exit.succeed(result)),
+          onFailure: (cause) => goOn(Exit.failCause(cause))
         })
       )
-    }
+    )
+  }
 
-    const again = (exit: Exit.Exit<A, E>, delay: number): Effect.Effect<A, E | RetriesExhausted, R> => {
-      watch?.retrying({
-        attempt,
-        attempts: settings.times + 1,
-        delay: Duration.millis(delay),
-        reason: reasonOf(exit)
+  private decide(exit: Exit.Exit<A, E>): Effect.Effect<Wait> {
+    const { attempt, call, clock, settings } = this
+    const outcome = Outcome.classify(exit, call?.classify, clock)
+    const reason = reasonOf(exit)
+    if (!this.isWanted(exit, outcome, reason)) return stop
+    if (settings.while !== undefined && !holds(settings.while, reason)) return stop
+    // it ends the call, and whoever set it tells so
+    if (this.limit?.hasStruck === true) return stop
+    if (this.isCommitted) return this.decline("committed", reason)
+    if (attempt > settings.times) return exhausted
+    const isRefusal = outcome._tag === "Ignored" || isCircuitOpen(reason)
+    const asked = Outcome.retryAfter(outcome) ?? (isRefusal ? statedRetryAfter(reason) : undefined)
+    const retryAfter = asked === undefined ? undefined : Duration.toMillis(asked)
+    if (retryAfter !== undefined && (retryAfter > settings.maxRetryAfter || retryAfter === Infinity)) {
+      return this.decline("retryAfter", reason)
+    }
+    return Effect.flatMap(this.baseDelay(reason), (base) => {
+      if (base === undefined) return exhausted
+      const delay = backoff.delay({
+        base,
+        // who is refused together must not return together
+        spread: isRefusal && settings.spread === backoff.none ? backoff.full : settings.spread,
+        cap: settings.cap,
+        u: unitInterval(this.fiber.getRef(Random.Random).nextDoubleUnsafe()),
+        previous: this.previous,
+        first: this.first ??= base,
+        retryAfter
       })
-      attempt++
-      previous = delay
-      return watch?.sleeps === false
-        ? loop
-        : Effect.andThen(sleepUntil(clock, monotonicMillis(clock) + delay), loop)
-    }
+      const now = monotonicMillis(clock)
+      if (now + delay - this.startedAt > settings.maxElapsed) return exhausted
+      // no time would be left for an attempt, or it would not be made
+      if (this.limit !== undefined && now + delay >= this.limit.expiresAt) return this.decline("deadline", reason)
+      if (!settings.retryCircuitOpen && this.watch?.willRefuse(now + delay) === true) {
+        return this.decline("circuitBreaker", reason)
+      }
+      if (this.budget !== undefined) {
+        if (!this.budget.withdrawAt(now)) return this.decline("budget", reason)
+        this.holdsPermit = true
+      }
+      return Effect.succeed(delay)
+    })
+  }
 
-    const dispose = call?.dispose
-    const loop: Effect.Effect<A, E | RetriesExhausted, R> = dispose === undefined
-      ? Effect.flatMap(Effect.exit(self), (exit) =>
-        exit._tag === "Success" && call?.retryIf === undefined && call?.classify === undefined
-          ? exit
-          : Effect.flatMap(decide(exit), (wait) =>
-            typeof wait === "number" ? again(exit, wait) : finish(exit, wait)))
-      // no interrupt may fall between a result and its disposal
-      : Effect.flatten(Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.exit(restore(self)), (exit) =>
-          Effect.flatMap(decide(exit), (wait) => {
-            if (typeof wait !== "number") {
-              return Effect.succeed(finish(exit, wait))
-            }
-            const next = Effect.suspend(() =>
-              again(exit, wait)
-            )
-            return exit._tag === "Success"
-              ? Effect.as(Effect.ignoreCause(Effect.suspend(() => dispose(exit.value)), { log: true }), next)
-              : Effect.succeed(next)
-          }))
-      ))
-    return loop
+  private isWanted(exit: Exit.Exit<A, E>, outcome: Outcome.Outcome, reason: unknown): boolean {
+    if (exit._tag === "Success") {
+      const { retryIf } = this.call ?? {}
+      return Outcome.isRetryable(outcome) || (retryIf !== undefined && holds(retryIf, exit.value))
+    }
+    const { abortOn, retryCircuitOpen, retryOn } = this.settings
+    if (abortOn === undefined && retryOn === undefined && !retryCircuitOpen) return Outcome.isRetryable(outcome)
+    const error = Cause.hasDies(exit.cause) ? undefined : Cause.findError(exit.cause)
+    if (error === undefined || Result.isFailure(error)) return Outcome.isRetryable(outcome)
+    if (abortOn !== undefined && selects(abortOn, error.success)) return false
+    if (retryCircuitOpen && isCircuitOpen(reason)) return true
+    return retryOn === undefined ? Outcome.isRetryable(outcome) : selects(retryOn, error.success)
+  }
+
+  /** The delay before jitter; `undefined` where a schedule has come to its end. */
+  private baseDelay(reason: unknown): Effect.Effect<number | undefined> {
+    const { attempt, clock, settings: { delays }, step } = this
+    if (delays.kind === "formula") return Effect.succeed(delays.at(attempt))
+    if (delays.kind === "function") {
+      return Effect.sync(() =>
+        answeredMillis(() => delays.at(attempt, reason)) ??
+          Math.min(defaultBackoff.cap, backoff.exponential(defaultBackoff.base, 2)(attempt))
+      )
+    }
+    const now = monotonicMillis(clock)
+    if (step !== undefined) return step(now, reason)
+    return Effect.flatMap(scheduleDelays(delays.schedule), (made) => {
+      this.step = made
+      return made(now, reason)
+    })
+  }
+
+  private failed(reason: unknown): Failed {
+    return { attempt: this.attempt, attempts: this.settings.times + 1, reason }
+  }
+
+  private decline(by: Declined, reason: unknown): Effect.Effect<Wait> {
+    this.watch?.declined?.(by, this.failed(reason))
+    return stop
+  }
+
+  private finish(exit: Exit.Exit<A, E>, wait: "stop" | "exhausted"): Exit.Exit<A, E | RetriesExhausted> {
+    if (wait === "stop") return exit
+    const { settings, watch } = this
+    const reason = reasonOf(exit)
+    watch?.exhausted(this.failed(reason))
+    return !settings.wraps || exit._tag === "Success" || !Cause.hasFails(exit.cause) ? exit : Exit.fail(
+      new RetriesExhausted({
+        policy: watch?.policy ?? "Retry",
+        attempts: this.attempt,
+        elapsed: Duration.millis(monotonicMillis(this.clock) - this.startedAt),
+        lastError: reason
+      })
+    )
+  }
+
+  private again(exit: Exit.Exit<A, E>, delay: number): Effect.Effect<A, E | RetriesExhausted, R> {
+    const { clock, watch } = this
+    const progress: Progress = {
+      ...this.failed(reasonOf(exit)),
+      delay: Duration.millis(delay),
+      nextAt: clock.currentTimeMillisUnsafe() + delay
+    }
+    watch?.retrying(progress)
+    this.attempt++
+    this.previous = delay
+    const wait = watch?.sleeps === false ? Effect.void : sleepUntil(clock, monotonicMillis(clock) + delay)
+    const onRetry = this.call?.onRetry ?? this.settings.onRetry
+    const told = onRetry === undefined ? wait : beside(wait, Effect.suspend(() => onRetry(progress)))
+    return Effect.andThen(told, Effect.suspend(() => this.next))
+  }
+}
+
+/** Runs `self`, and as much of `that` as comes to its end meanwhile. Of `that`, nothing reaches `self`. */
+const beside = (self: Effect.Effect<void>, that: Effect.Effect<unknown>): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    let listener: Fiber.Fiber<unknown> | undefined
+    return Effect.onExitPrimitive(
+      Effect.suspend(() => {
+        listener = Effect.runForkWith(fiber.context)(Effect.ignoreCause(that, { log: true }))
+        return self
+      }),
+      // its end is not waited for
+      () => {
+        listener?.interruptUnsafe(fiber.id)
+        return undefined
+      }
+    )
   })
 
-const stop = Effect.succeed("stop" as const)
-const exhausted = Effect.succeed("exhausted" as const)
+const stop: Effect.Effect<Wait> = Effect.succeed("stop")
+const exhausted: Effect.Effect<Wait> = Effect.succeed("exhausted")
 
 // a `Random` of the user's may return anything
 const unitInterval = (u: number): number => u >= 0 && u <= 1 ? u : u > 1 ? 1 : 0
 
 // an error may be anything, even a proxy that must not be asked
-const refusalIn = (reason: unknown): CircuitOpen | undefined => {
+const guard = <A>(f: () => A): A | undefined => {
   try {
-    return reason instanceof CircuitOpen ? reason : undefined
+    return f()
   } catch {
     return undefined
   }
 }
 
+const isCircuitOpen = (reason: unknown): boolean => guard(() => reason instanceof CircuitOpen) === true
+
+/** The `retryAfter` of a refusal, whose outcome has none. */
+const statedRetryAfter = (reason: unknown): Duration.Duration | undefined =>
+  guard(() =>
+    hasProperty(reason, "retryAfter") && Duration.isDuration(reason.retryAfter) ? reason.retryAfter : undefined
+  )
+
+const selects = (errors: ErrorSelection, error: unknown): boolean =>
+  typeof errors === "function"
+    ? holds(errors, error)
+    : guard(() => hasProperty(error, "_tag") && typeof error._tag === "string" && errors.includes(error._tag)) === true
+
 // a predicate that throws has not asked for another attempt
-const holds = <A>(predicate: (a: A) => boolean, a: A): boolean => {
-  try {
-    return predicate(a)
-  } catch {
-    return false
-  }
-}
+const holds = <A>(predicate: (a: A) => boolean, a: A): boolean => guard(() => predicate(a)) === true
 
 // whatever else a schedule does than go on is its end
 const scheduleDelays = (

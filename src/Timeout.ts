@@ -7,6 +7,7 @@
  * with `DeadlineExceeded`.
  *
  * Clean-up that runs because a limit has struck is not limited by it any more.
+ * The limits of a stream are in `Streams`.
  *
  * Where a breaker stands under a timeout, a call cut by it counts as a failure:
  * the limit marks its record before it interrupts. A plain `Effect.timeout`
@@ -91,16 +92,17 @@ export const total = (duration: Duration.Input): Policy<TimedOut | DeadlineExcee
   make({ duration, limit: "total" })
 
 /**
- * The work took longer than its timeout, and was interrupted.
+ * The work took longer than its timeout, and was interrupted. `Streams.timeout`
+ * fails with it as well.
  *
  * @category errors
  * @since 0.1.0
  */
 export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {
-  /** The pipeline whose limit it was, or `Timeout`. */
+  /** The pipeline whose limit it was, or `Timeout`, or `Streams`. */
   policy: Schema.String,
-  /** Whether one attempt or the whole call took too long. */
-  limit: Schema.Literals(["attempt", "total"]),
+  /** What took too long: one attempt, the whole call, or, of a stream, its first element or a further one. */
+  limit: Schema.Literals(["attempt", "total", "firstElement", "idle"]),
   /** The time that was allowed. */
   after: Schema.DurationFromMillis
 }, { httpApiStatus: 504 }) {
@@ -108,10 +110,10 @@ export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {
     return timedOut
   }
   override get message(): string {
-    return `${this.policy}: the ${this.limit === "attempt" ? "attempt" : "call"} took longer than ${
-      Duration.format(this.after)
-    }`
+    return `${this.policy}: the ${limited[this.limit]} took longer than ${Duration.format(this.after)}`
   }
 }
+
+const limited = { attempt: "attempt", total: "call", firstElement: "first element", idle: "next element" }
 
 const timedOut = Outcome.failure()

@@ -11,11 +11,23 @@ import {
   Ref,
   Schedule,
   Scheduler,
-  Schema
+  Schema,
+  Scope
 } from "effect"
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, Outcome } from "../src/index.ts"
 import * as breakerWindow from "../src/internal/breakerWindow.ts"
+import {
+  makeModel,
+  modes,
+  openFor,
+  outcomes,
+  readPhase,
+  scripts,
+  slowerThan,
+  specs,
+  type Tag
+} from "./circuitBreakerModel.ts"
 import { admits, Boom, brief, errorOf, feed, manualClock, present, Says, start, stateOf } from "./support.ts"
 
 /** A breaker that one failure has opened, and whose open time is over: the next call is its only probe. */
@@ -27,157 +39,6 @@ const dueForProbe = Effect.fnUntraced(function*(name: string) {
   yield* feed(breaker, "F")
   yield* TestClock.adjust("1 second")
   return breaker
-})
-
-type Tag = Outcome.Outcome["_tag"]
-
-/** A breaker of the tests, as plain as the model can read it: all times in milliseconds. */
-interface Spec {
-  readonly trip:
-    | { readonly kind: "consecutive"; readonly failures: number }
-    | { readonly kind: "count"; readonly failures: number; readonly window: Window }
-    | { readonly kind: "rate"; readonly threshold: number; readonly minimumCalls: number; readonly window: Window }
-  readonly halfOpen:
-    | { readonly concurrent: number; readonly calls: number; readonly successes: number }
-    | { readonly concurrent: number; readonly calls: number; readonly failureRate: number }
-}
-type Window = { readonly calls: number } | { readonly duration: number; readonly buckets: number }
-
-const openFor = (openings: number): number => 10 * (openings + 1)
-
-/** What a breaker must do, the slow way: it keeps every result since the last change and counts them all each time. */
-const makeModel = ({ halfOpen, trip }: Spec) => {
-  let state: CircuitBreaker.Phase["_tag"] = "Closed"
-  let changes = 0
-  let openings = 0
-  let until = 0
-  let results: Array<{ readonly at: number; readonly outcome: Tag }> = []
-  const running = new Map<number, number>()
-
-  const change = (next: typeof state) => {
-    state = next
-    changes++
-    results = []
-  }
-  const open = (now: number) => {
-    until = now + openFor(openings)
-    openings++
-    change("Open")
-  }
-  const inFlight = () => [...running.values()].filter((admittedIn) => admittedIn === changes).length
-  const countOf = (...outcomes: ReadonlyArray<Tag>) =>
-    results.filter(({ outcome }) => outcomes.includes(outcome)).length
-
-  /** The results that a trip looks at. */
-  const inWindow = (now: number) => {
-    const counted = results.filter(({ outcome }) => outcome === "Success" || outcome === "Failure")
-    if (trip.kind === "consecutive") {
-      return counted.slice(counted.findLastIndex(({ outcome }) => outcome === "Success") + 1)
-    }
-    const { window } = trip
-    if ("calls" in window) return counted.slice(-window.calls)
-    const part = (at: number) => Math.floor(at / (window.duration / window.buckets))
-    return counted.filter(({ at }) => part(now) - part(at) < window.buckets)
-  }
-  const summary = (now: number) => {
-    const looked = inWindow(now)
-    return { calls: looked.length, failures: looked.filter(({ outcome }) => outcome === "Failure").length }
-  }
-  const trips = ({ calls, failures }: CircuitBreaker.Summary) =>
-    trip.kind === "rate"
-      ? calls >= trip.minimumCalls && failures / calls >= trip.threshold
-      : failures >= trip.failures
-
-  return {
-    read: () => ({
-      state,
-      generation: changes,
-      openings: state === "Closed" ? 0 : openings,
-      ...(state === "Open" ? { until } : {}),
-      ...(state === "HalfOpen"
-        ? { inFlight: inFlight(), successes: countOf("Success", "Overload"), failures: countOf("Failure") }
-        : {})
-    }),
-    /** Whether a call is let through. */
-    ask: (call: number, now: number): boolean => {
-      if (state === "Open" && now >= until) change("HalfOpen")
-      const admitted = state === "Closed" || (state === "HalfOpen" && inFlight() < halfOpen.concurrent)
-      if (admitted) running.set(call, changes)
-      return admitted
-    },
-    /** Ends a call, and answers with what the window held when it was decided on. */
-    end: (call: number, outcome: Tag, now: number): CircuitBreaker.Summary => {
-      const admittedIn = running.get(call)
-      running.delete(call)
-      if (admittedIn !== changes) return { calls: 0, failures: 0 }
-      results.push({ at: now, outcome })
-      const seen = summary(now)
-      if (state === "Closed") {
-        if ((outcome === "Success" || outcome === "Failure") && trips(seen)) open(now)
-      } else if (state === "HalfOpen") {
-        const failures = countOf("Failure")
-        const successes = countOf("Success", "Overload")
-        const { calls } = halfOpen
-        const isLost = "successes" in halfOpen
-          ? calls - failures < halfOpen.successes
-          : failures / calls >= halfOpen.failureRate
-        const isWon = "successes" in halfOpen
-          ? successes >= halfOpen.successes
-          : (calls - successes) / calls < halfOpen.failureRate
-        if (isLost) open(now)
-        else if (isWon) {
-          change("Closed")
-          openings = 0
-        }
-      }
-      return seen
-    }
-  }
-}
-
-const specs: ReadonlyArray<Spec> = [
-  { trip: { kind: "consecutive", failures: 1 }, halfOpen: { concurrent: 1, calls: 1, successes: 1 } },
-  { trip: { kind: "consecutive", failures: 3 }, halfOpen: { concurrent: 3, calls: 4, successes: 2 } },
-  { trip: { kind: "consecutive", failures: 2 }, halfOpen: { concurrent: 2, calls: 5, failureRate: 0.4 } },
-  { trip: { kind: "count", failures: 2, window: { calls: 3 } }, halfOpen: { concurrent: 2, calls: 3, successes: 3 } },
-  {
-    trip: { kind: "count", failures: 3, window: { duration: 50, buckets: 5 } },
-    halfOpen: { concurrent: 5, calls: 2, successes: 1 }
-  },
-  {
-    trip: { kind: "rate", threshold: 0.5, minimumCalls: 4, window: { calls: 6 } },
-    halfOpen: { concurrent: 4, calls: 4, failureRate: 0.5 }
-  },
-  {
-    trip: { kind: "rate", threshold: 1 / 3, minimumCalls: 3, window: { duration: 30, buckets: 7 } },
-    halfOpen: { concurrent: 1, calls: 3, failureRate: 1 }
-  },
-  {
-    trip: { kind: "rate", threshold: 0.25, minimumCalls: 1, window: { duration: 40, buckets: 1 } },
-    halfOpen: { concurrent: 2, calls: 2, successes: 2 }
-  }
-]
-
-const outcomes = ["Success", "Failure", "Failure", "Overload", "Ignored"] as const
-
-interface Step {
-  readonly kind: "ask" | "end" | "wait"
-  readonly n: number
-  readonly outcome: number
-}
-
-const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
-
-/** A spec, by its place in the list, and some fifty steps. */
-const scripts = Arbitrary.all({
-  spec: Arbitrary.schema(upTo(specs.length - 1)),
-  steps: Arbitrary.array(
-    Arbitrary.map(
-      Arbitrary.schema(Schema.Struct({ kind: upTo(6), n: upTo(99), outcome: upTo(outcomes.length - 1) })),
-      ({ kind, n, outcome }): Step => ({ kind: kind < 3 ? "ask" : kind < 6 ? "end" : "wait", n, outcome })
-    ),
-    { minLength: 50 }
-  )
 })
 
 const check = <A>(arbitrary: Arbitrary.Arbitrary<A>, runs: number, property: (value: A) => Effect.Effect<void>) =>
@@ -192,56 +53,87 @@ const check = <A>(arbitrary: Arbitrary.Arbitrary<A>, runs: number, property: (va
     assert.deepInclude(result, { _tag: "Passed", runs })
   })
 
-/** The fields of a phase, under the names that the model uses. */
-const readPhase = ({ _tag, ...rest }: CircuitBreaker.Phase) => ({ state: _tag, openings: 0, ...rest })
+const strongest = (held: ReadonlyArray<CircuitBreaker.Mode>) => modes.find((mode) => held.includes(mode))
 
 describe("CircuitBreaker.transition", () => {
   it.effect("agrees with a model that counts everything anew, over 10,000 random scripts", () =>
     Effect.gen(function*() {
-      const reached = { openings: 0, closings: 0, late: 0, refused: 0, steps: 0 }
+      const reached = {
+        openings: 0,
+        closings: 0,
+        late: 0,
+        refused: 0,
+        slow: 0,
+        expired: 0,
+        forced: 0,
+        released: 0,
+        passed: 0
+      }
+      let compared = 0
       yield* check(scripts, 10_000, ({ spec, steps }) =>
         Effect.sync(() => {
           const settings = CircuitBreaker.settings(present(specs[spec]))
           const model = makeModel(present(specs[spec]))
+          const asksForSlow = slowerThan(present(specs[spec])) !== undefined
           const running: Array<{ readonly call: number; readonly generation: number }> = []
+          const held: Array<CircuitBreaker.Mode> = []
           let phase = CircuitBreaker.closed
           let now = 0
+          const move = (event: CircuitBreaker.Event, seen: ReadonlyArray<CircuitBreaker.Summary> = []) => {
+            phase = CircuitBreaker.transition(settings, phase, event, seen, now)
+          }
           steps.forEach(({ kind, n, outcome }, call) => {
+            const first = phase
+            move({ _tag: "Look", openFor })
+            model.look(now)
             const before = phase
-            if (kind === "wait") {
-              now += n / 2
-            } else if (kind === "ask") {
-              phase = CircuitBreaker.transition(settings, before, { _tag: "Ask" }, { calls: 0, failures: 0 }, now)
+            if (before !== first) reached.expired++
+            if (kind === "wait") now += n / 2
+            else if (kind === "ask") {
+              move({ _tag: "Ask" })
               const admitted = CircuitBreaker.isAdmitted(before, phase)
               assert.strictEqual(admitted, model.ask(call, now))
               if (admitted) running.push({ call, generation: phase.generation })
               else reached.refused++
-            } else if (running.length > 0) {
+            } else if (kind === "end" && running.length > 0) {
               const { call, generation } = present(running.splice(n % running.length, 1)[0])
               const tag = present(outcomes[outcome])
-              const summary = model.end(call, tag, now)
-              const event: CircuitBreaker.Event = { _tag: "End", generation, outcome: tag, openFor }
-              phase = CircuitBreaker.transition(settings, before, event, summary, now)
+              const slow = asksForSlow && tag !== "Overload" && n % 3 === 0
               if (generation !== before.generation) reached.late++
+              if (slow) reached.slow++
+              move({ _tag: "End", generation, outcome: tag, slow, openFor }, model.end(call, tag, slow, now))
+            } else if (kind === "hold") {
+              const mode = present(modes[n % modes.length])
+              held.push(mode)
+              model.hold(mode, now)
+              move({ _tag: "Override", mode: strongest(held) })
+            } else if (kind === "release" && held.length > 0) {
+              held.splice(n % held.length, 1)
+              model.release(n % (held.length + 1), now)
+              move({ _tag: "Override", mode: strongest(held) })
+            } else if (kind === "reset") {
+              move({ _tag: "Reset" })
+              model.reset(now)
             }
             assert.deepStrictEqual<unknown>(readPhase(phase), model.read())
             if (phase._tag === "Open" && before._tag !== "Open") reached.openings++
             if (phase._tag === "Closed" && before._tag === "HalfOpen") reached.closings++
-            reached.steps++
+            if (phase._tag === "Forced" && before._tag !== "Forced") reached.forced++
+            if (phase._tag !== "Forced" && before._tag === "Forced") reached.released++
+            if (phase._tag === "Forced" && phase.thresholdPassed && kind === "end") reached.passed++
+            compared++
           })
         }))
       // what was compared was worth comparing
-      assert.isAtLeast(reached.steps, 500_000)
-      for (const count of [reached.openings, reached.closings, reached.late, reached.refused]) {
-        assert.isAbove(count, 1_000)
-      }
+      assert.isAtLeast(compared, 500_000)
+      for (const [what, count] of Object.entries(reached)) assert.isAbove(count, 500, what)
     }))
 
   it("is pure: it changes none of what it is given, and answers with the same phase where nothing changes", () => {
     const settings = CircuitBreaker.settings({ trip: { kind: "consecutive", failures: 2 } })
     const open: CircuitBreaker.Phase = Object.freeze({ _tag: "Open", generation: 3, openings: 1, until: 100 })
     const ask = Object.freeze({ _tag: "Ask" } as const)
-    const noCalls = Object.freeze({ calls: 0, failures: 0 })
+    const noCalls = Object.freeze([Object.freeze({ calls: 0, against: 0 })])
     assert.strictEqual(CircuitBreaker.transition(settings, open, ask, noCalls, 99), open)
     assert.strictEqual(CircuitBreaker.isAdmitted(open, open), false)
     const halfOpen = CircuitBreaker.transition(settings, open, ask, noCalls, 100)
@@ -254,8 +146,16 @@ describe("CircuitBreaker.transition", () => {
       failures: 0
     })
     assert.strictEqual(CircuitBreaker.isAdmitted(open, halfOpen), true)
-    const late: CircuitBreaker.Event = { _tag: "End", generation: 3, outcome: "Failure", openFor }
+    const late: CircuitBreaker.Event = { _tag: "End", generation: 3, outcome: "Failure", slow: false, openFor }
     assert.strictEqual(CircuitBreaker.transition(settings, halfOpen, late, noCalls, 100), halfOpen)
+    assert.strictEqual(CircuitBreaker.transition(settings, halfOpen, { _tag: "Look", openFor }, [], 1e9), halfOpen)
+    const release = Object.freeze({ _tag: "Override", mode: undefined } as const)
+    assert.strictEqual(CircuitBreaker.transition(settings, open, release, [], 0), open)
+    const forced = CircuitBreaker.transition(settings, open, { _tag: "Override", mode: "disabled" }, [], 0)
+    assert.strictEqual(
+      CircuitBreaker.transition(settings, forced, { _tag: "Override", mode: "disabled" }, [], 0),
+      forced
+    )
   })
 })
 
@@ -268,7 +168,19 @@ describe("CircuitBreaker.protect", () => {
         return Effect.gen(function*() {
           const breaker = yield* CircuitBreaker.make("live", { ...present(specs[spec]), open: openFor })
           const model = makeModel(present(specs[spec]))
-          const running: Array<{ readonly call: number; readonly end: (tag: Tag) => Effect.Effect<void> }> = []
+          const slowAfter = slowerThan(present(specs[spec])) ?? Infinity
+          const handles: Record<CircuitBreaker.Mode, Effect.Effect<void, never, Scope.Scope>> = {
+            forcedOpen: breaker.forceOpen,
+            disabled: breaker.disable,
+            forcedClosed: breaker.forceClosed,
+            metricsOnly: breaker.metricsOnly
+          }
+          const held: Array<Scope.Closeable> = []
+          const running: Array<{
+            readonly call: number
+            readonly end: (tag: Tag) => Effect.Effect<void>
+            readonly isSlow: (tag: Tag, at: number) => boolean
+          }> = []
           for (const [call, { kind, n, outcome }] of steps.entries()) {
             if (kind === "wait") wait(n / 2)
             else if (kind === "ask") {
@@ -280,6 +192,7 @@ describe("CircuitBreaker.protect", () => {
               assert.strictEqual(refused === undefined, model.ask(call, now()))
               if (refused !== undefined) assert.strictEqual(brief(refused), "CircuitOpen")
               else {
+                const began = now()
                 const endings: Record<Tag, () => void> = {
                   Success: () => present(resume)(Effect.void),
                   Failure: () => present(resume)(n % 2 === 0 ? Effect.fail(new Boom({ n })) : Effect.die("bug")),
@@ -287,16 +200,45 @@ describe("CircuitBreaker.protect", () => {
                   Ignored: () =>
                     n % 2 === 0 ? present(resume)(Effect.fail(Says.of(Outcome.ignored))) : fiber.interruptUnsafe()
                 }
-                running.push({ call, end: (tag) => Effect.andThen(Effect.sync(endings[tag]), Fiber.await(fiber)) })
+                running.push({
+                  call,
+                  end: (tag) => Effect.andThen(Effect.sync(endings[tag]), Fiber.await(fiber)),
+                  // what ended by itself and is to be ignored says nothing; what was cut short does
+                  isSlow: (tag, at) =>
+                    at - began > slowAfter &&
+                    (tag === "Success" || tag === "Failure" || (tag === "Ignored" && n % 2 === 1))
+                })
               }
-            } else if (running.length > 0) {
-              const { call, end } = present(running.splice(n % running.length, 1)[0])
-              yield* end(present(outcomes[outcome]))
-              model.end(call, present(outcomes[outcome]), now())
+            } else if (kind === "end" && running.length > 0) {
+              const { call, end, isSlow } = present(running.splice(n % running.length, 1)[0])
+              const tag = present(outcomes[outcome])
+              yield* end(tag)
+              model.end(call, tag, isSlow(tag, now()), now())
+            } else if (kind === "hold") {
+              const mode = present(modes[n % modes.length])
+              const scope = yield* Scope.make()
+              yield* Scope.provide(handles[mode], scope)
+              held.push(scope)
+              model.hold(mode, now())
+            } else if (kind === "release" && held.length > 0) {
+              yield* Scope.close(present(held.splice(n % held.length, 1)[0]), Exit.void)
+              model.release(n % (held.length + 1), now())
+            } else if (kind === "reset") {
+              yield* breaker.reset
+              model.reset(now())
             }
+            const { inFlight, state, windows } = yield* breaker.snapshot
+            model.look(now())
             assert.deepStrictEqual<unknown>(readPhase(yield* Ref.get(breaker.phase)), model.read())
+            if (state === "Closed" || state === "Forced") {
+              const seen = windows.map(({ against, calls }) => ({ calls, against }))
+              assert.deepStrictEqual<unknown>(seen, model.summaries(now()))
+            }
+            // what a disabled breaker lets through is not remembered
+            assert.isAtMost(inFlight, running.length)
           }
           yield* Effect.forEach(running, ({ end }) => end("Ignored"))
+          assert.strictEqual((yield* breaker.snapshot).inFlight, 0)
         }).pipe(Effect.provideService(Clock.Clock, clock))
       }),
     60_000
@@ -484,7 +426,11 @@ describe("CircuitBreaker.protect", () => {
         state: "Closed",
         retryAfter: undefined,
         openings: 0,
-        calls: { success: 0, failure: 0, overload: 0, ignored: 0, refused: 0 }
+        takenAt: 0,
+        inFlight: 0,
+        windows: [{ trip: "consecutive", calls: 0, against: 0 }],
+        calls: { success: 0, failure: 0, overload: 0, ignored: 0, refused: 0 },
+        transitions: { opened: 0, halfOpened: 0, closed: 0, forced: 0 }
       })
       yield* feed(breaker, "SSOIF S")
       yield* TestClock.adjust("4 seconds")
@@ -493,7 +439,12 @@ describe("CircuitBreaker.protect", () => {
         state: "Open",
         retryAfter: Duration.seconds(6),
         openings: 1,
-        calls: { success: 2, failure: 1, overload: 1, ignored: 1, refused: 1 }
+        openSince: 0,
+        takenAt: 4_000,
+        inFlight: 0,
+        windows: [{ trip: "consecutive", calls: 1, against: 1 }],
+        calls: { success: 2, failure: 1, overload: 1, ignored: 1, refused: 1 },
+        transitions: { opened: 1, halfOpened: 0, closed: 0, forced: 0 }
       })
       yield* TestClock.adjust("1 minute")
       // nothing moves a breaker but a call
@@ -519,47 +470,74 @@ describe("CircuitBreaker.protect", () => {
       assert.deepStrictEqual(Outcome.fromError(refusal), Outcome.ignored)
     }))
 
-  it.effect("leaves no probe behind when calls are interrupted at random instants", () =>
-    Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
-      const pauses = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
-      const breaker = yield* CircuitBreaker.make("storm", {
-        trip: { kind: "consecutive", failures: 3 },
-        open: "1 second",
-        halfOpen: { concurrent: 2, calls: 3, successes: 2 }
-      })
-      const endings = [Effect.void, Effect.fail(new Boom({ n: 0 })), Effect.never, Effect.die("bug"), Effect.void]
-      const seen = new Set<string>()
-      for (let round = 0; round < 400; round++) {
-        const fibers = yield* Effect.forEach(Array.from({ length: 50 }), () =>
-          Effect.forkChild(
-            pauses(below(4)).pipe(
-              Effect.andThen(
-                breaker.protect(Effect.andThen(pauses(below(5)), present(endings[below(endings.length)])))
+  it.effect(
+    "leaves no probe behind when 100,000 calls are interrupted at random instants, modes coming and going",
+    () =>
+      Effect.gen(function*() {
+        const random = yield* Random.Random
+        const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+        const pauses = (n: number) =>
+          Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
+        const breaker = yield* CircuitBreaker.make("storm", {
+          trip: [
+            { kind: "consecutive", failures: 3 },
+            { kind: "slow", threshold: 1, slowerThan: "1 hour", window: { calls: 5 } }
+          ],
+          open: "1 second",
+          halfOpen: { concurrent: 2, calls: 3, successes: 2 }
+        })
+        const endings = [Effect.void, Effect.fail(new Boom({ n: 0 })), Effect.never, Effect.die("bug"), Effect.void]
+        const outcomes = [Outcome.success, Outcome.failure(), Outcome.ignored, Outcome.overload()]
+        const work = Effect.suspend(() => Effect.andThen(pauses(below(5)), present(endings[below(endings.length)])))
+        const admitted = Effect.scoped(Effect.gen(function*() {
+          const admission = yield* breaker.admit
+          if (below(2) === 0) yield* admission.record(present(outcomes[below(outcomes.length)]))
+          yield* work
+        }))
+        const handles = [breaker.forceOpen, breaker.forceClosed, breaker.disable, breaker.metricsOnly]
+        const held = Effect.scoped(
+          Effect.suspend(() => Effect.andThen(present(handles[below(handles.length)]), pauses(below(20))))
+        )
+        const seen = new Set<string>()
+        for (let round = 0; round < 2_000; round++) {
+          const fibers = yield* Effect.forEach(Array.from({ length: 50 }), () => {
+            const draw = below(100)
+            return Effect.forkChild(
+              Effect.andThen(pauses(below(4)), draw === 0 ? held : draw < 25 ? admitted : breaker.protect(work)).pipe(
+                // so few operations to a turn that an interruption falls between any two of them
+                Effect.provideService(Scheduler.MaxOpsBeforeYield, 3 + below(4))
               ),
-              // so few operations to a turn that an interruption falls between any two of them
-              Effect.provideService(Scheduler.MaxOpsBeforeYield, 2 + below(4))
-            ),
-            { startImmediately: below(2) === 0 }
-          ))
-        for (const fiber of fibers) {
-          yield* pauses(below(2))
-          if (below(2) === 0) fiber.interruptUnsafe()
+              { startImmediately: below(2) === 0 }
+            )
+          })
+          for (const fiber of fibers) {
+            yield* pauses(below(2))
+            if (below(2) === 0) fiber.interruptUnsafe()
+          }
+          yield* pauses(below(100))
+          yield* Fiber.interruptAll(fibers)
+          const phase = yield* Ref.get(breaker.phase)
+          seen.add(phase._tag)
+          if (phase._tag === "HalfOpen") assert.strictEqual(phase.inFlight, 0)
+          assert.strictEqual((yield* breaker.snapshot).inFlight, 0)
+          yield* TestClock.adjust("1 second")
         }
-        yield* pauses(below(100))
-        yield* Fiber.interruptAll(fibers)
-        const phase = yield* Ref.get(breaker.phase)
-        seen.add(phase._tag)
-        if (phase._tag === "HalfOpen") assert.strictEqual(phase.inFlight, 0)
+        // whatever held it has let go
+        assert.sameMembers([...seen], ["Closed", "Open", "HalfOpen"])
+        const { calls, transitions } = yield* breaker.snapshot
+        for (const count of [calls.ignored, calls.refused, transitions.forced, transitions.opened]) {
+          assert.isAbove(count, 500)
+        }
+        yield* breaker.reset
+        yield* feed(breaker, "FFF")
         yield* TestClock.adjust("1 second")
-      }
-      assert.sameMembers([...seen], ["Closed", "Open", "HalfOpen"])
-      yield* TestClock.adjust("1 day")
-      yield* feed(breaker, "SSS")
-      assert.strictEqual(yield* stateOf(breaker), "Closed")
-      assert.isAbove((yield* breaker.snapshot).calls.ignored, 1_000)
-    }).pipe(Random.withSeed("storm")))
+        yield* start(breaker.protect(Effect.never))
+        yield* start(breaker.protect(Effect.never))
+        assert.deepInclude(yield* Ref.get(breaker.phase), { _tag: "HalfOpen", inFlight: 2 })
+        assert.strictEqual(yield* admits(breaker), false)
+      }).pipe(Random.withSeed("storm")),
+    60_000
+  )
 
   it.effect("keeps what was admitted in an earlier phase from changing any later one", () =>
     Effect.gen(function*() {
@@ -748,6 +726,10 @@ describe("CircuitBreaker: windows", () => {
     readonly at: number
     readonly failed: boolean
   }
+  const summary = (window: breakerWindow.Window, now: number) => {
+    window.rotate(now)
+    return { calls: window.calls, against: window.against }
+  }
   const agrees = Effect.fnUntraced(function*(
     window: breakerWindow.Window,
     looksAt: (history: ReadonlyArray<Entry>, now: number) => ReadonlyArray<Entry>
@@ -755,11 +737,11 @@ describe("CircuitBreaker: windows", () => {
     let history: ReadonlyArray<Entry> = []
     const expected = (now: number) => {
       const looked = looksAt(history, now)
-      return { calls: looked.length, failures: looked.filter(({ failed }) => failed).length }
+      return { calls: looked.length, against: looked.filter(({ failed }) => failed).length }
     }
     for (const { at, cleared, failed } of yield* calls) {
       // what has been forgotten must be forgotten without a call as well
-      assert.deepStrictEqual(window.summary(at), expected(at))
+      assert.deepStrictEqual(summary(window, at), expected(at))
       if (cleared) {
         window.clear()
         history = []
@@ -767,19 +749,26 @@ describe("CircuitBreaker: windows", () => {
         window.record(failed, at)
         history = [...history, { at, failed }]
       }
-      assert.deepStrictEqual(window.summary(at), expected(at))
+      assert.deepStrictEqual(summary(window, at), expected(at))
     }
   })
 
-  it.effect.each([1, 2, 7, 100])(
+  it.effect.each([1, 2, 7, 31, 32, 33, 64, 100])(
     "the last %i calls agree with a list",
-    (size) => agrees(breakerWindow.lastCalls(size), (history) => history.slice(-size)).pipe(Random.withSeed(size))
+    (size) => agrees(new breakerWindow.LastCalls(size), (history) => history.slice(-size)).pipe(Random.withSeed(size))
   )
 
   it.effect("the streak agrees with a list", () =>
-    agrees(breakerWindow.streak(), (history) => history.slice(history.findLastIndex(({ failed }) => !failed) + 1)).pipe(
-      Random.withSeed("streak")
-    ))
+    agrees(new breakerWindow.Streak(), (history) => history.slice(history.findLastIndex(({ failed }) => !failed) + 1))
+      .pipe(
+        Random.withSeed("streak")
+      ))
+
+  it.effect("a streak that forgets agrees with a list", () =>
+    agrees(new breakerWindow.Streak(40), (history, now) => {
+      const failures = history.slice(history.findLastIndex(({ failed }) => !failed) + 1)
+      return failures.slice(failures.findLastIndex(({ at }, n) => (failures[n + 1]?.at ?? now) - at >= 40) + 1)
+    }).pipe(Random.withSeed("forgetful")))
 
   it.effect.each([
     { duration: 100, buckets: 10 },
@@ -790,7 +779,7 @@ describe("CircuitBreaker: windows", () => {
   ])("the last $duration ms in $buckets parts agree with a list, idle times included", ({ buckets, duration }) => {
     const part = (at: number) => Math.floor(at / (duration / buckets))
     return agrees(
-      breakerWindow.lastMillis(duration, buckets),
+      new breakerWindow.LastMillis(duration, buckets),
       (history, now) => history.filter(({ at }) => part(now) - part(at) < buckets)
     ).pipe(Random.withSeed(`${duration} ${buckets}`))
   })
@@ -798,20 +787,20 @@ describe("CircuitBreaker: windows", () => {
   it.effect("a call is forgotten at the latest when the window's time has passed, at the earliest one part sooner", () =>
     Effect.gen(function*() {
       for (const { at } of yield* calls) {
-        const window = breakerWindow.lastMillis(100, 10)
+        const window = new breakerWindow.LastMillis(100, 10)
         window.record(true, at)
-        assert.strictEqual(window.summary(at + 89.999).calls, 1)
-        assert.strictEqual(window.summary(at + 100.001).calls, 0)
+        assert.strictEqual(summary(window, at + 89.999).calls, 1)
+        assert.strictEqual(summary(window, at + 100.001).calls, 0)
       }
     }).pipe(Random.withSeed("forgotten")))
 
   it("a clock that starts below zero changes nothing", () => {
-    const window = breakerWindow.lastMillis(100, 10)
+    const window = new breakerWindow.LastMillis(100, 10)
     window.record(true, -1_005)
     window.record(true, -950)
-    assert.deepStrictEqual(window.summary(-950), { calls: 2, failures: 2 })
-    assert.deepStrictEqual(window.summary(-905), { calls: 1, failures: 1 })
-    assert.deepStrictEqual(window.summary(0), { calls: 0, failures: 0 })
+    assert.deepStrictEqual(summary(window, -950), { calls: 2, against: 2 })
+    assert.deepStrictEqual(summary(window, -905), { calls: 1, against: 1 })
+    assert.deepStrictEqual(summary(window, 0), { calls: 0, against: 0 })
   })
 })
 

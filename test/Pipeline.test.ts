@@ -57,7 +57,8 @@ describe("Pipeline.make", () => {
         const slow = yield* play(pipeline, () => Effect.as(Effect.sleep("1 hour"), "answer"))
         assert.strictEqual(slow.got, "answer")
       }
-      assert.deepStrictEqual(yield* (yield* Resilience.Resilience).snapshots, [])
+      const snapshots = yield* (yield* Resilience.Resilience).snapshots
+      assert.deepStrictEqual(snapshots.flatMap((_) => Object.keys(_)), ["name", "pipeline"])
     }).pipe(Effect.provide(Resilience.layer)))
 
   it.effect("has each part alone", () =>
@@ -349,7 +350,10 @@ describe("Pipeline.Service", () => {
       const second = yield* drive(call, "3 seconds")
       assert.strictEqual(brief(second.exit), "CircuitOpen")
       const snapshots = yield* (yield* Resilience.Resilience).snapshots
-      assert.deepStrictEqual(snapshots.map(({ name, state }) => [name, state]), [["quotes", "Open"]])
+      assert.deepStrictEqual(snapshots.map(({ circuitBreaker, name }) => [name, circuitBreaker?.state]), [[
+        "quotes",
+        "Open"
+      ]])
     }).pipe(Effect.provide(Resilience.layer)))
 
   it.effect("in a test does not wait between attempts, unless told to", () =>
@@ -441,13 +445,13 @@ describe("Pipeline: events", () => {
       const call = (work: Effect.Effect<unknown, Boom>) =>
         drive(quotes.protect(work, { operation: "latest" }), "6 seconds")
       const boom = new Boom({ n: 1 })
-      const of = { pipeline: "quotes", operation: "latest" }
+      const of = (call: number) => ({ pipeline: "quotes", operation: "latest", call })
 
       yield* call(Effect.fail(boom))
       assert.deepStrictEqual(events.splice(0), [
-        { _tag: "Retrying", at: 0, ...of, attempt: 1, attempts: 3, delay: Duration.seconds(1), reason: boom },
-        { _tag: "Retrying", at: 1_000, ...of, attempt: 2, attempts: 3, delay: Duration.seconds(1), reason: boom },
-        { _tag: "RetriesExhausted", at: 2_000, ...of, attempts: 3, reason: boom }
+        { _tag: "Retrying", at: 0, ...of(1), attempt: 1, attempts: 3, delay: Duration.seconds(1), reason: boom },
+        { _tag: "Retrying", at: 1_000, ...of(1), attempt: 2, attempts: 3, delay: Duration.seconds(1), reason: boom },
+        { _tag: "RetriesExhausted", at: 2_000, ...of(1), attempts: 3, reason: boom }
       ])
 
       // the fourth failure in a row is a hung attempt, at 8 s
@@ -462,13 +466,13 @@ describe("Pipeline: events", () => {
           openFor: Duration.seconds(10),
           reason: timedOut
         },
-        // and is not followed by a retry, which the breaker would refuse
-        { _tag: "TimedOut", at: 8_000, ...of, limit: "attempt" }
+        { _tag: "TimedOut", at: 8_000, ...of(2), limit: "attempt" },
+        { _tag: "RetryDeclined", at: 8_000, ...of(2), attempt: 1, because: "circuitBreaker", reason: timedOut }
       ])
 
       yield* call(Effect.void)
       assert.deepStrictEqual(events.splice(0), [
-        { _tag: "Refused", at: 12_000, ...of, by: "circuitBreaker", retryAfter: Duration.seconds(6) }
+        { _tag: "Refused", at: 12_000, ...of(3), by: "circuitBreaker", retryAfter: Duration.seconds(6) }
       ])
       yield* call(Effect.fail(boom))
       assert.deepStrictEqual(events.splice(0), [
@@ -480,7 +484,8 @@ describe("Pipeline: events", () => {
           from: "HalfOpen",
           openFor: Duration.seconds(10),
           reason: boom
-        }
+        },
+        { _tag: "RetryDeclined", at: 18_000, ...of(4), attempt: 1, because: "circuitBreaker", reason: boom }
       ])
       yield* TestClock.adjust("10 seconds")
       yield* call(Effect.void)
@@ -498,8 +503,8 @@ describe("Pipeline: events", () => {
       yield* drive(total.protect(Effect.never).pipe(Deadline.within("500 millis")), "2 seconds")
       const of = { pipeline: "total", operation: "" }
       assert.deepStrictEqual(events, [
-        { _tag: "TimedOut", at: 1_000, ...of, limit: "total" },
-        { _tag: "TimedOut", at: 2_500, ...of, limit: "deadline" }
+        { _tag: "TimedOut", at: 1_000, ...of, call: 1, limit: "total" },
+        { _tag: "TimedOut", at: 2_500, ...of, call: 2, limit: "deadline" }
       ])
     }).pipe(Effect.provide(Resilience.layer)))
 
@@ -510,7 +515,7 @@ describe("Pipeline: events", () => {
       const events = yield* listen(yield* Resilience.Resilience)
       yield* drive(Effect.never.pipe(inner.protect, outer.protect), "2 seconds")
       assert.deepStrictEqual(events, [
-        { _tag: "TimedOut", at: 1_000, pipeline: "inner", operation: "", limit: "attempt" }
+        { _tag: "TimedOut", at: 1_000, pipeline: "inner", operation: "", call: 2, limit: "attempt" }
       ])
     }).pipe(Effect.provide(Resilience.layer)))
 

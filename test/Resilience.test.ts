@@ -10,12 +10,13 @@ describe("Resilience", () => {
   it.effect("makes a breaker for the first who asks and gives the same to all others", () =>
     Effect.gen(function*() {
       const resilience = yield* Resilience.Resilience
-      const first = yield* resilience.circuitBreaker("a", settings)
-      const again = yield* resilience.circuitBreaker(
+      const first = yield* resilience.part("circuitBreaker", "a", settings)
+      const again = yield* resilience.part(
+        "circuitBreaker",
         "a",
         CircuitBreaker.settings({ trip: { kind: "consecutive", failures: 1 }, open: "10 seconds" })
       )
-      const other = yield* resilience.circuitBreaker("b", settings)
+      const other = yield* resilience.part("circuitBreaker", "b", settings)
       assert.strictEqual(again, first)
       assert.notStrictEqual(other, first)
     }).pipe(Effect.provide(Resilience.layer)))
@@ -23,7 +24,7 @@ describe("Resilience", () => {
   it.effect("makes one breaker for many who ask at once", () =>
     Effect.gen(function*() {
       const resilience = yield* Resilience.Resilience
-      const ask = Effect.andThen(Effect.yieldNow, resilience.circuitBreaker("a", settings))
+      const ask = Effect.andThen(Effect.yieldNow, resilience.part("circuitBreaker", "a", settings))
       const breakers = yield* Effect.all(Array.from({ length: 100 }, () => ask), { concurrency: "unbounded" })
       assert.strictEqual(new Set(breakers).size, 1)
     }).pipe(Effect.provide(Resilience.layer)))
@@ -31,30 +32,29 @@ describe("Resilience", () => {
   it.effect("dies with a RangeError where a name is asked for with other settings", () =>
     Effect.gen(function*() {
       const resilience = yield* Resilience.Resilience
-      yield* resilience.circuitBreaker("a", settings)
-      const exit = yield* Effect.exit(resilience.circuitBreaker("a", CircuitBreaker.settings()))
+      yield* resilience.part("circuitBreaker", "a", settings)
+      const exit = yield* Effect.exit(resilience.part("circuitBreaker", "a", CircuitBreaker.settings()))
       assert.deepStrictEqual(
         exit,
         Exit.die(
           new RangeError(
-            "Resilience: circuit breaker \"a\" exists already, with other options: " +
-              "trip {\"kind\":\"failures\",\"failures\":1}, not {\"kind\":\"failures\",\"failures\":5}; " +
-              "open 10000, not 30000"
+            "Resilience: circuitBreaker \"a\" exists already, with other options: " +
+              "trip.0.failures 1, not 5; open 10000, not 30000"
           )
         )
       )
     }).pipe(Effect.provide(Resilience.layer)))
 
-  it.effect("lists breakers and their snapshots in the order in which they were made", () =>
+  it.effect("A6: lists breakers and their snapshots in the order in which they were made", () =>
     Effect.gen(function*() {
       const resilience = yield* Resilience.Resilience
-      for (const name of ["c", "a", "b"]) yield* resilience.circuitBreaker(name, settings)
-      yield* resilience.circuitBreaker("a", settings)
-      const breakers = yield* resilience.circuitBreakers
+      for (const name of ["c", "a", "b"]) yield* resilience.part("circuitBreaker", name, settings)
+      yield* resilience.part("circuitBreaker", "a", settings)
+      const breakers = yield* resilience.parts("circuitBreaker")
       assert.deepStrictEqual([...breakers.keys()], ["c", "a", "b"])
       yield* feed(present(breakers.get("a")), "F")
       const snapshots = yield* resilience.snapshots
-      assert.deepStrictEqual(snapshots.map(({ name, state }) => [name, state]), [
+      assert.deepStrictEqual(snapshots.map(({ circuitBreaker, name }) => [name, circuitBreaker?.state]), [
         ["c", "Closed"],
         ["a", "Open"],
         ["b", "Closed"]
@@ -64,15 +64,15 @@ describe("Resilience", () => {
   it.effect("hands out a list that later breakers do not change", () =>
     Effect.gen(function*() {
       const resilience = yield* Resilience.Resilience
-      const before = yield* resilience.circuitBreakers
-      yield* resilience.circuitBreaker("a", settings)
+      const before = yield* resilience.parts("circuitBreaker")
+      yield* resilience.part("circuitBreaker", "a", settings)
       assert.strictEqual(before.size, 0)
     }).pipe(Effect.provide(Resilience.layer)))
 
   it.effect("has state of its own in each layer that is built", () =>
     Effect.gen(function*() {
       const open = Effect.gen(function*() {
-        const breaker = yield* (yield* Resilience.Resilience).circuitBreaker("a", settings)
+        const breaker = yield* (yield* Resilience.Resilience).part("circuitBreaker", "a", settings)
         const before = yield* stateOf(breaker)
         yield* feed(breaker, "F")
         return before
@@ -163,15 +163,24 @@ describe("Resilience: events", () => {
         at: 1,
         pipeline: "p",
         operation: "o",
+        call: 1,
         attempt: 1,
         attempts: 4,
         delay: Duration.seconds(1),
         reason: new Boom({ n: 1 })
       },
-      { _tag: "RetriesExhausted", at: 1, pipeline: "p", operation: "o", attempts: 4, reason: "down" },
-      { _tag: "Refused", at: 1, pipeline: "p", operation: "o", by: "circuitBreaker", retryAfter: Duration.seconds(1) },
-      { _tag: "Refused", at: 1, pipeline: "p", operation: "o", by: "circuitBreaker" },
-      { _tag: "TimedOut", at: 1, pipeline: "p", operation: "o", limit: "deadline" },
+      { _tag: "RetriesExhausted", at: 1, pipeline: "p", operation: "o", call: 1, attempts: 4, reason: "down" },
+      {
+        _tag: "Refused",
+        at: 1,
+        pipeline: "p",
+        operation: "o",
+        call: 1,
+        by: "circuitBreaker",
+        retryAfter: Duration.seconds(1)
+      },
+      { _tag: "Refused", at: 1, pipeline: "p", operation: "o", call: 1, by: "circuitBreaker" },
+      { _tag: "TimedOut", at: 1, pipeline: "p", operation: "o", call: 1, limit: "deadline" },
       { _tag: "CircuitOpened", at: 1, pipeline: "p", from: "Closed", openFor: Duration.seconds(1), reason: "down" },
       { _tag: "CircuitHalfOpened", at: 1, pipeline: "p" },
       { _tag: "CircuitClosed", at: 1, pipeline: "p" }
@@ -191,14 +200,14 @@ describe("Resilience.layerTest", () => {
       const resilience = yield* Resilience.Resilience
       const states: Array<string> = []
       for (const name of ["a", "b", "c", "d"]) {
-        states.push(yield* stateOf(yield* resilience.circuitBreaker(name, settings)))
+        states.push(yield* stateOf(yield* resilience.part("circuitBreaker", name, settings)))
       }
       assert.deepStrictEqual(states, ["Open", "HalfOpen", "Closed", "Closed"])
     }).pipe(Effect.provide(Resilience.layerTest({ circuitBreakers: { a: "Open", b: "HalfOpen", c: "Closed" } }))))
 
   it.effect("lets a half-open breaker decide by its first probe", () =>
     Effect.gen(function*() {
-      const breaker = yield* (yield* Resilience.Resilience).circuitBreaker("b", settings)
+      const breaker = yield* (yield* Resilience.Resilience).part("circuitBreaker", "b", settings)
       yield* feed(breaker, "F")
       assert.deepInclude(yield* breaker.snapshot, { state: "Open", openings: 2 })
     }).pipe(Effect.provide(Resilience.layerTest({ circuitBreakers: { b: "HalfOpen" } }))))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber, Random, Schedule, Scheduler, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { CircuitBreaker, Deadline, Outcome, Retry, Timeout } from "../src/index.ts"
+import { CircuitBreaker, Deadline, Outcome, Replay, Retry, RetryBudget, Timeout } from "../src/index.ts"
 import * as arithmetic from "../src/internal/backoff.ts"
 import {
   Boom,
@@ -461,7 +461,7 @@ describe("Retry: what is retried", () => {
             retryIf: (n: number) => wanted.push(n) > 0,
             dispose: (n: number) => Effect.andThen(pauses(below(3)), Effect.sync(() => disposed.push(n)))
           }),
-          Effect.provideService(Scheduler.MaxOpsBeforeYield, 2 + below(6))
+          Effect.provideService(Scheduler.MaxOpsBeforeYield, 3 + below(6))
         )
       )
       for (let round = 0; round < 200; round++) {
@@ -655,4 +655,342 @@ describe("RetriesExhausted", () => {
     assert.instanceOf(decoded, Retry.RetriesExhausted)
     assert.instanceOf(decoded.lastError, Error)
   })
+})
+
+describe("Retry: which errors", () => {
+  class Unavailable extends Schema.TaggedError<Unavailable>()("ServiceUnavailable", { status: Schema.Int }) {}
+  class Broken extends Schema.TaggedError<Broken>()("Broken", { status: Schema.Int }) {}
+  const atOnce = { times: 3, backoff: () => 0 } as const
+  const attempts = Effect.fnUntraced(function*<E>(error: Effect.Effect<never, E>, options: Retry.Options) {
+    const { starts, work } = recorded(() => error)
+    const exit = yield* Effect.exit(work.pipe(Retry.make({ ...atOnce, ...options })))
+    assert.isTrue(Exit.isFailure(exit))
+    return starts.length
+  })
+
+  it.effect("A1: base 0.5 s, cap 4 s, three retries for create, two for delete, only on 'service unavailable'", () =>
+    Effect.gen(function*() {
+      const backoff = { kind: "exponential", base: "500 millis", cap: "4 seconds" } as const
+      const create = { times: 3, backoff, jitter: "none", retryOn: ["ServiceUnavailable"] } as const
+      const unavailable = recorded(() => Effect.fail(new Unavailable({ status: 503 })))
+      const { exit } = yield* drive(unavailable.work.pipe(Retry.make(create)))
+      assert.strictEqual(brief(exit), "ServiceUnavailable")
+      assert.deepStrictEqual(waits(unavailable.starts), [500, 1_000, 2_000])
+      assert.deepStrictEqual(yield* waitsOf({ ...create, times: 6, retryOn: ["Boom"] }), [
+        500,
+        1_000,
+        2_000,
+        4_000,
+        4_000,
+        4_000
+      ])
+      const deleting = recorded(() => Effect.fail(new Unavailable({ status: 503 })))
+      yield* drive(deleting.work.pipe(Retry.make({ ...create, times: 2 })))
+      assert.strictEqual(deleting.starts.length, 3)
+      const broken = recorded(() => Effect.fail(new Broken({ status: 500 })))
+      yield* drive(broken.work.pipe(Retry.make(create)))
+      assert.strictEqual(broken.starts.length, 1)
+    }))
+
+  it.effect("A3: exhausted retries are a typed error with attempts, elapsed time and the last error", () =>
+    Effect.gen(function*() {
+      const { work } = recorded((n) => Effect.fail(new Unavailable({ status: 500 + n })))
+      const { exit } = yield* drive(work.pipe(Retry.make({
+        times: 2,
+        backoff: { kind: "constant", delay: "1 second" },
+        jitter: "none",
+        onExhausted: "wrap"
+      })))
+      const error = errorOf(exit)
+      assert.instanceOf(error, Retry.RetriesExhausted)
+      assert.strictEqual(error.attempts, 3)
+      assert.deepStrictEqual(error.elapsed, Duration.seconds(2))
+      assert.deepStrictEqual(error.lastError, new Unavailable({ status: 503 }))
+    }))
+
+  it.effect("D1: exponential, linear and constant, with jitter and a cap: three attempts, base 1 s, cap 60 s", () =>
+    Effect.gen(function*() {
+      const table = [
+        ["exponential", [1_000, 2_000], [500, 1_000], [60_000, 60_000]],
+        ["linear", [1_000, 2_000], [500, 1_000], [60_000, 60_000]],
+        ["constant", [1_000, 1_000], [500, 500], [60_000, 60_000]]
+      ] as const
+      for (const [kind, plain, spread, capped] of table) {
+        const backoff = (base: Duration.Input): Retry.Backoff =>
+          kind === "constant" ? { kind, delay: base, cap: "60 seconds" } : { kind, base, cap: "60 seconds" }
+        const options = { times: 2, backoff: backoff("1 second") }
+        assert.deepStrictEqual(yield* waitsOf({ ...options, jitter: "none" }), [...plain])
+        assert.deepStrictEqual(yield* waitsOf({ ...options, jitter: "full" }), [...spread])
+        const long = { times: 2, backoff: backoff("2 minutes"), jitter: "none" } as const
+        assert.deepStrictEqual(yield* waitsOf(long), [...capped])
+      }
+    }))
+
+  it.effect("D2: listed, excluded, or by predicate: only 429, 503 and 504", () =>
+    Effect.gen(function*() {
+      const unavailable = Effect.fail(new Unavailable({ status: 503 }))
+      const broken = Effect.fail(new Broken({ status: 500 }))
+      for (const retryOn of [["ServiceUnavailable"], ["Other", "ServiceUnavailable"]]) {
+        assert.strictEqual(yield* attempts(unavailable, { retryOn }), 4)
+        assert.strictEqual(yield* attempts(broken, { retryOn }), 1)
+      }
+      assert.strictEqual(yield* attempts(unavailable, { abortOn: ["Broken"] }), 4)
+      assert.strictEqual(yield* attempts(broken, { abortOn: ["Broken"] }), 1)
+      const { starts, work } = recorded((n) => Effect.fail(new Broken({ status: [429, 503, 504, 500][n - 1] ?? 0 })))
+      const retried = Retry.retry(work, {
+        ...atOnce,
+        times: 9,
+        retryOn: ({ status }) => [429, 503, 504].includes(status)
+      })
+      assert.strictEqual(errorOf(yield* Effect.exit(retried)).status, 500)
+      assert.strictEqual(starts.length, 4)
+    }))
+
+  it.effect("that are listed are retried although the dependency is well, and others are not although it is not", () =>
+    Effect.gen(function*() {
+      const missing = Effect.fail(Says.of(Outcome.success))
+      assert.strictEqual(yield* attempts(missing, {}), 1)
+      assert.strictEqual(yield* attempts(missing, { retryOn: ["Says"] }), 4)
+      assert.strictEqual(
+        yield* attempts(Effect.fail(Says.of(Outcome.failure({ retryable: false }))), { retryOn: ["Says"] }),
+        4
+      )
+      assert.strictEqual(yield* attempts(Effect.fail("plain"), { retryOn: ["Says"] }), 1)
+      assert.strictEqual(yield* attempts(Effect.fail("plain"), { retryOn: (error) => error === "plain" }), 4)
+    }))
+
+  it.effect("that are to end the call do so, also where they are listed or would be waited for", () =>
+    Effect.gen(function*() {
+      const refusal = new CircuitBreaker.CircuitOpen({ policy: "p" })
+      assert.strictEqual(yield* attempts(Effect.fail(refusal), { retryCircuitOpen: true }), 4)
+      assert.strictEqual(yield* attempts(Effect.fail(refusal), { retryCircuitOpen: true, abortOn: ["CircuitOpen"] }), 1)
+      const boom = Effect.fail(new Boom({ n: 1 }))
+      assert.strictEqual(yield* attempts(boom, { retryOn: ["Boom"], abortOn: ["Boom"] }), 1)
+      assert.strictEqual(yield* attempts(boom, { abortOn: (error) => error instanceof Boom }), 1)
+      assert.strictEqual(yield* attempts(boom, { retryOn: ["Boom"], while: () => false }), 1)
+    }))
+
+  it.effect("does not concern defects and interruptions, which stay what they are", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* attempts(Effect.die(new Boom({ n: 1 })), { retryOn: ["Boom"] }), 1)
+      assert.strictEqual(yield* attempts(Effect.die("bug"), { retryOn: () => true }), 1)
+      assert.strictEqual(yield* attempts(Effect.interrupt, { retryOn: () => true }), 1)
+      const both = Effect.ensuring(Effect.fail("plain"), Effect.die("bug"))
+      assert.strictEqual(yield* attempts(both, { retryOn: () => true }), 1)
+      // a classifier may have a defect retried, which is on no list
+      const { starts, work } = recorded(() => Effect.die("bug"))
+      yield* Effect.exit(Retry.retry(work, {
+        ...atOnce,
+        retryOn: ["Other"],
+        classify: (exit) => Exit.hasDies(exit) ? Outcome.failure() : undefined
+      }))
+      assert.strictEqual(starts.length, 4)
+    }))
+
+  it.effect("may be anything, also what must not be asked", () =>
+    Effect.gen(function*() {
+      const hostile = new Proxy({}, {
+        get: () => {
+          throw new Error("do not ask")
+        },
+        has: () => {
+          throw new Error("do not ask")
+        },
+        getPrototypeOf: () => {
+          throw new Error("do not ask")
+        }
+      })
+      const throwing = () => {
+        throw new Error("bug")
+      }
+      for (const error of [hostile, null, undefined, 5, "tag", { _tag: 5 }]) {
+        assert.strictEqual(yield* attempts(Effect.fail(error), { retryOn: ["Boom"], retryCircuitOpen: true }), 1)
+        assert.strictEqual(yield* attempts(Effect.fail(error), { retryOn: throwing }), 1)
+      }
+    }))
+
+  it.effect("of our own that are listed are retried after what they ask for, always with jitter", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.make("p", { trip: { kind: "consecutive", failures: 1 }, open: 5_000 })
+      yield* Effect.exit(breaker.protect(Effect.fail("down")))
+      const { starts, work } = recorded(() => Effect.succeed("answer"))
+      const retry = Retry.make({
+        times: 1,
+        backoff: { kind: "constant", delay: 100 },
+        jitter: "none",
+        retryOn: ["CircuitOpen"]
+      })
+      const { at, exit } = yield* drive(breaker.protect(work).pipe(retry, drawing(0.5)))
+      assert.deepStrictEqual([brief(exit), at, starts.length], ["answer", 5_050, 1])
+    }))
+
+  it("refuses what are no errors, and says why", () => {
+    const table: ReadonlyArray<readonly [unknown, string]> = [
+      [{ retryOn: "Boom" }, "Retry: retryOn must be a list of tags or a function, got \"Boom\""],
+      [{ retryOn: [503] }, "Retry: retryOn must be a list of tags or a function, got [503]"],
+      [{ abortOn: {} }, "Retry: abortOn must be a list of tags or a function, got {  }"],
+      [{ abortOn: null }, "Retry: abortOn must be a list of tags or a function, got null"],
+      [{ onRetry: "log" }, "Retry: onRetry must be a function, got \"log\""],
+      [{ budget: { share: 0.2 } }, "Retry: budget must be a budget that RetryBudget.make has made, got { share: 0.2 }"],
+      [
+        { budgets: 1 },
+        "Retry: unknown option \"budgets\"; it takes times, maxElapsed, backoff, jitter, maxRetryAfter, "
+        + "retryOn, abortOn, while, retryCircuitOpen, onExhausted, onRetry, budget"
+      ]
+    ]
+    for (const [options, message] of table) {
+      assert.throws(() => Retry.make(options as Retry.MakeOptions), RangeError, message)
+      assert.throws(() => Retry.retry(Effect.void, options as Retry.EffectOptions<void, never>), RangeError)
+    }
+  })
+})
+
+describe("Retry: progress", () => {
+  const constant = { times: 2, backoff: { kind: "constant", delay: 1_000 }, jitter: "none" } as const
+
+  it.effect("is told before each wait: attempt, attempts, delay, reason, and when the next one will be", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(1_000_000)
+      const told: Array<unknown> = []
+      const onRetry = (progress: Retry.Progress) =>
+        Effect.map(now, (at) => told.push({ ...progress, at, delay: Duration.toMillis(progress.delay) }))
+      const { work } = failing()
+      const began = yield* now
+      const fiber = yield* start(Effect.exit(work.pipe(Retry.make({ ...constant, onRetry }))))
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(
+        told,
+        [1, 2].map((attempt) => ({
+          attempt,
+          attempts: 3,
+          delay: 1_000,
+          nextAt: 1_000_000 + 1_000 * attempt,
+          reason: new Boom({ n: attempt }),
+          at: began + 1_000 * (attempt - 1)
+        }))
+      )
+    }))
+
+  it.effect("is told in the context of the call", () =>
+    Effect.gen(function*() {
+      const seen: Array<number> = []
+      const onRetry = () => Effect.map(Random.next, (u) => seen.push(u))
+      yield* drive(failing().work.pipe(Retry.make({ ...constant, onRetry }), drawing(0.25)))
+      assert.deepStrictEqual(seen, [0.25, 0.25])
+    }))
+
+  it.effect("can neither fail a call, nor hold it up, nor outlive a wait", () =>
+    Effect.gen(function*() {
+      let interrupted = 0
+      const listeners: ReadonlyArray<() => Effect.Effect<unknown>> = [
+        () => Effect.die("bug in a listener"),
+        () => {
+          throw new Error("bug in a listener")
+        },
+        () => Effect.interrupt,
+        () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++)),
+        () => Effect.onInterrupt(Effect.never, () => Effect.never),
+        () => Effect.uninterruptible(Effect.never),
+        () => Effect.forever(Effect.yieldNow)
+      ]
+      for (const onRetry of listeners) {
+        const { starts, work } = recorded((n) => n === 3 ? Effect.succeed(n) : Effect.fail(new Boom({ n })))
+        const fiber = yield* start(Effect.exit(work.pipe(Retry.make({ ...constant, onRetry }))))
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(yield* Fiber.join(fiber), Exit.succeed(3))
+        assert.deepStrictEqual(waits(starts), [1_000, 1_000])
+      }
+      assert.strictEqual(interrupted, 2)
+    }))
+
+  it.effect("ends when the caller leaves", () =>
+    Effect.gen(function*() {
+      let interrupted = 0
+      const onRetry = () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
+      const fiber = yield* start(failing().work.pipe(Retry.make({ ...constant, onRetry })))
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(interrupted, 1)
+    }))
+
+  it.effect("of one call takes the place of the policy's, and is told of results as well", () =>
+    Effect.gen(function*() {
+      const told: Array<unknown> = []
+      const settings = Retry.settings({ ...constant, onRetry: () => Effect.sync(() => told.push("policy")) })
+      const call = {
+        retryIf: () => true,
+        onRetry: ({ reason }: Retry.Progress) => Effect.sync(() => told.push(reason))
+      }
+      yield* drive(Retry.run(recorded(Effect.succeed).work, settings, call))
+      assert.deepStrictEqual(told, [1, 2])
+      yield* drive(Retry.run(recorded(Effect.succeed).work, settings, { retryIf: () => true }))
+      assert.deepStrictEqual(told, [1, 2, "policy", "policy"])
+    }))
+})
+
+describe("Retry: what is declined", () => {
+  const constant = {
+    times: 3,
+    backoff: { kind: "constant", delay: 1_000 },
+    jitter: "none",
+    maxRetryAfter: 500
+  } as const
+
+  /** What a watcher is told about one call. */
+  const declined = Effect.fnUntraced(function*<E>(
+    self: Effect.Effect<number, E>,
+    options: Retry.Options = {},
+    more: Partial<Retry.Watch> = {},
+    call?: Retry.CallOptions<number, E>
+  ) {
+    const told: Array<unknown> = []
+    const watch: Retry.Watch = {
+      policy: "test",
+      sleeps: false,
+      retrying: () => {},
+      exhausted: () => told.push("exhausted"),
+      willRefuse: () => false,
+      declined: (by, { attempt, attempts, reason }) => told.push([by, attempt, attempts, reason]),
+      ...more
+    }
+    yield* Effect.exit(Retry.run(self, Retry.settings({ ...constant, ...options }), call, watch))
+    return told
+  })
+
+  it.effect("is told with its cause: budget, retryAfter, deadline, circuitBreaker, committed", () =>
+    Effect.gen(function*() {
+      const fails = Effect.fail("down")
+      const budget = yield* RetryBudget.make("p", { share: 0, minimum: 0 })
+      assert.deepStrictEqual(yield* declined(fails, {}, { budget }), [["budget", 1, 4, "down"]])
+      const asks = Says.of(Outcome.overload({ retryAfter: 501 }))
+      assert.deepStrictEqual(yield* declined(Effect.fail(asks)), [["retryAfter", 1, 4, asks]])
+      const within = Deadline.within(500)
+      const told = yield* declined(fails).pipe(within)
+      assert.deepStrictEqual(told, [["deadline", 1, 4, "down"]])
+      assert.deepStrictEqual(
+        yield* declined(fails, {}, { willRefuse: () => true }),
+        [["circuitBreaker", 1, 4, "down"]]
+      )
+      const commits = recorded((n) => Effect.andThen(n === 2 ? Replay.commit : Effect.void, Effect.fail(n)))
+      assert.deepStrictEqual(yield* declined(commits.work), [["committed", 2, 4, 2]])
+    }))
+
+  it.effect("is not told where nothing would be retried anyway, or all is used up", () =>
+    Effect.gen(function*() {
+      const budget = yield* RetryBudget.make("p", { share: 0, minimum: 0 })
+      const refusing = { budget, willRefuse: () => true }
+      assert.deepStrictEqual(yield* declined(Effect.succeed(1), {}, refusing), [])
+      assert.deepStrictEqual(yield* declined(Effect.die("bug"), {}, refusing), [])
+      assert.deepStrictEqual(yield* declined(Effect.fail(Says.of(Outcome.ignored)), {}, refusing), [])
+      assert.deepStrictEqual(yield* declined(Effect.fail("down"), { while: () => false }, refusing), [])
+      assert.deepStrictEqual(yield* declined(Effect.fail("down"), { times: 0 }, refusing), ["exhausted"])
+      assert.deepStrictEqual(yield* declined(Effect.fail("down"), { maxElapsed: 999 }, refusing), ["exhausted"])
+    }))
+
+  it.effect("costs the budget nothing for other causes", () =>
+    Effect.gen(function*() {
+      const budget = yield* RetryBudget.make("p", { share: 0, minimum: 5 })
+      yield* declined(Effect.fail("down"), {}, { budget, willRefuse: () => true })
+      assert.deepInclude(yield* budget.snapshot, { calls: 1, spent: 0, refused: 0 })
+    }))
 })

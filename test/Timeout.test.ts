@@ -17,7 +17,7 @@ describe("Timeout", () => {
       )
     }))
 
-  it.effect("says whose limit it was, and which", () =>
+  it.effect("D5: says whose limit it was, and which", () =>
     Effect.gen(function*() {
       const attempt = yield* drive(Effect.never.pipe(Timeout.attempt("1 second")))
       assert.strictEqual(errorOf(attempt.exit).message, "Timeout: the attempt took longer than 1s")
@@ -197,6 +197,15 @@ describe("Timeout", () => {
     const encoded = Schema.encodeSync(Timeout.TimedOut)(error)
     assert.deepStrictEqual(encoded, { _tag: "TimedOut", policy: "quotes", limit: "total", after: 2_000 })
     assert.instanceOf(Schema.decodeSync(Timeout.TimedOut)(encoded), Timeout.TimedOut)
+  })
+
+  it("says what took too long", () => {
+    const message = (limit: Timeout.TimedOut["limit"]) =>
+      new Timeout.TimedOut({ policy: "quotes", limit, after: Duration.seconds(2) }).message
+    assert.strictEqual(message("attempt"), "quotes: the attempt took longer than 2s")
+    assert.strictEqual(message("total"), "quotes: the call took longer than 2s")
+    assert.strictEqual(message("firstElement"), "quotes: the first element took longer than 2s")
+    assert.strictEqual(message("idle"), "quotes: the next element took longer than 2s")
   })
 })
 

@@ -90,10 +90,10 @@ const breakerCases: ReadonlyArray<Case> = [
   ],
   [
     trip({ kind: "sometimes" }),
-    "CircuitBreaker: trip.kind must be consecutive, count or rate, got { kind: \"sometimes\" }"
+    "CircuitBreaker: trip.kind must be consecutive, count, rate or slow, got { kind: \"sometimes\" }"
   ],
-  [trip("consecutive"), "CircuitBreaker: trip.kind must be consecutive, count or rate, got \"consecutive\""],
-  [trip(null), "CircuitBreaker: trip.kind must be consecutive, count or rate, got null"],
+  [trip("consecutive"), "CircuitBreaker: trip.kind must be consecutive, count, rate or slow, got \"consecutive\""],
+  [trip(null), "CircuitBreaker: trip.kind must be consecutive, count, rate or slow, got null"],
   [halfOpen(null), "CircuitBreaker.halfOpen: options must be an object, got null"],
   [
     trip({ kind: "rate", threshold: "0.5", window: calls }),

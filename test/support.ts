@@ -139,10 +139,14 @@ export const manualClock = (sleep: (millis: number) => Effect.Effect<void> = () 
   }
 }
 
-/** Everything that a service tells from now on. */
-export const listen = Effect.fnUntraced(function*(resilience: Resilience.Resilience["Service"]) {
+/** Everything that a service tells from now on, but for the end of every attempt unless that is wanted. */
+export const listen = Effect.fnUntraced(function*(
+  resilience: Resilience.Resilience["Service"],
+  wanted: { readonly attempts: boolean } = { attempts: false }
+) {
   const events: Array<ResilienceEvent.ResilienceEvent> = []
-  yield* start(Stream.runForEach(resilience.events, (event) => Effect.sync(() => events.push(event))))
+  const told = Stream.filter(resilience.events, ({ _tag }) => wanted.attempts || _tag !== "Attempted")
+  yield* start(Stream.runForEach(told, (event) => Effect.sync(() => events.push(event))))
   return events
 })
 

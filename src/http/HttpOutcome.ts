@@ -9,6 +9,7 @@ import type * as Duration from "effect/Duration"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
+import { statusOutcome } from "../internal/statusOutcome.ts"
 import * as Outcome from "../Outcome.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 
@@ -20,12 +21,7 @@ import * as RetryAfter from "./RetryAfter.ts"
  * @category classifying
  * @since 0.1.0
  */
-export const fromStatus = (status: number, retryAfter?: Duration.Duration | undefined): Outcome.Outcome =>
-  status === 429
-    ? Outcome.overload({ retryAfter })
-    : status === 408 || (status >= 500 && status <= 599)
-    ? Outcome.failure({ retryable: status !== 501, retryAfter })
-    : Outcome.success
+export const fromStatus: (status: number, retryAfter?: Duration.Duration | undefined) => Outcome.Outcome = statusOutcome
 
 /**
  * The outcome of a response, by its status and `Retry-After`.

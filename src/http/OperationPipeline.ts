@@ -9,18 +9,16 @@ import type * as Pipeline from "../Pipeline.ts"
 /**
  * What an operation changes about the pipeline of its service: the values of
  * parts that are there, and `false` for a part that it does without. It cannot
- * add a part, which would add errors that the types do not know of.
+ * add a part, which would add errors that the types do not know of. `idempotent`
+ * gives or takes leave to send a request again.
  *
- * An operation that changes the circuit breaker has a breaker of its own; all
- * others share the service's.
+ * An operation that changes a part with a state, such as the circuit breaker, has
+ * a state of its own; all others share the service's.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Overrides extends Omit<Pipeline.Options, "classify"> {
-  /** Gives or takes leave to send a request again, for every call of the operation. */
-  readonly idempotent?: boolean | undefined
-}
+export interface Overrides extends Pipeline.Overrides {}
 
 /**
  * The annotation by which an endpoint, or a whole group, changes the pipeline for

@@ -24,7 +24,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Simplify } from "effect/Types"
 import { oneOf, onlyKeys, refuse } from "../internal/options.ts"
-import type * as Pipeline from "../Pipeline.ts"
+import * as Pipeline from "../Pipeline.ts"
 import * as Resilience from "../Resilience.ts"
 import type { Fault } from "./Fault.ts"
 import * as exchange from "./internal/exchange.ts"
@@ -257,9 +257,9 @@ export const Service = <Self>() =>
       baseUrl,
       transformResponse: exchange.markResponseInvalid
     })
-    const pipelines = yield* operations.pipelines(planned)
+    const pipeline = yield* Pipeline.fromSettings(planned.pipeline)
     // one method for each endpoint, with the errors of its attempts and of the pipeline, which is what Client says
-    return operations.methods(generated, planned, pipelines) as Client<Groups, Pipeline.ErrorOf<O>>
+    return operations.methods(generated, planned.operations, pipeline) as Client<Groups, Pipeline.ErrorOf<O>>
   })
 
   const layer = Layer.effect(
@@ -273,9 +273,11 @@ export const Service = <Self>() =>
     handlers: Layer.Layer<HttpApiGroup.ToService<ApiId, Groups>>,
     { faults = {}, ...test }: TestOptions = {}
   ) => {
-    const known = planned.map(({ operation }) => operation)
+    const known = planned.operations.map(({ operation }) => operation)
     for (const operation of Object.keys(faults)) oneOf(`${where}.layerTest`, "faults", operation, known)
-    const breakers = planned.map(({ pipeline }) => pipeline.breakerName)
+    const breakers = [planned.pipeline, ...planned.pipeline.operations.values()].flatMap(({ circuitBreaker }) =>
+      circuitBreaker === undefined ? [] : [circuitBreaker.name]
+    )
     for (const name of Object.keys(test.circuitBreakers ?? {})) {
       oneOf(`${where}.layerTest`, "circuitBreakers", name, [...new Set(breakers)])
     }

@@ -4,7 +4,8 @@
  */
 import * as Duration from "effect/Duration"
 
-const show = (value: unknown, depth = 0): string => {
+/** Shows a value in a message. */
+export const show = (value: unknown, depth = 0): string => {
   if (depth > 3) return "..."
   if (typeof value === "string") return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map((inner) => show(inner, depth + 1)).join(", ")}]`

@@ -104,7 +104,7 @@ const perform = (kind: Attempt | undefined): Effect.Effect<string, Boom | Says> 
 }
 
 describe("pipeline", () => {
-  it.effect.each(table)("conformance 35: $order: $means", ({ first, order, second }) =>
+  it.effect.each(table)("conformance 35, D6: $order: $means", ({ first, order, second }) =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker.make("B", { trip: { kind: "consecutive", failures: 2 } })
       const names = order.split(", ")
@@ -129,7 +129,7 @@ describe("pipeline", () => {
       assert.deepStrictEqual<unknown>(calls.exit, Exit.succeed([first, second]))
     }))
 
-  it.effect("conformance 35: a pipeline is total timeout, retry, breaker, attempt timeout, composed by hand", () =>
+  it.effect("conformance 35, D6: a pipeline is total timeout, retry, breaker, attempt timeout, composed by hand", () =>
     Effect.gen(function*() {
       const random = yield* Random.Random
       const pick = <A>(from: ReadonlyArray<A>): A => present(from[Math.floor(random.nextDoubleUnsafe() * from.length)])
@@ -155,7 +155,8 @@ describe("pipeline", () => {
                 exit: brief(exit),
                 error: exit._tag === "Failure" ? String(exit.cause) : "",
                 at: at - begun,
-                snapshot: yield* present(breaker).snapshot
+                // the two are played one after the other, at different times of the day
+                snapshot: { ...yield* present(breaker).snapshot, openSince: undefined, takenAt: undefined }
               }
             }))
 

@@ -3,6 +3,7 @@
 // @effect-diagnostics floatingEffect:off missingEffectError:off
 import { type Cause, Duration, Effect, type Exit, type Layer, type Option, Schedule, type Stream } from "effect"
 import {
+  type Chaos,
   CircuitBreaker,
   Deadline,
   Outcome,
@@ -19,7 +20,7 @@ import type { Equal, Expect, IsAny, Not } from "./assert.ts"
 type Open = CircuitBreaker.CircuitOpen
 type Late = Timeout.TimedOut | Deadline.DeadlineExceeded
 type Spent = Retry.RetriesExhausted
-type All = Pipeline.PipelineError
+type Four = Open | Late | Spent
 
 type PolicyError<P> = P extends Policy.Policy<infer PE> ? PE : "no policy"
 type PipelineErrorOf<P> = P extends Effect.Effect<Pipeline.Pipeline<infer PE>, never, Resilience.Resilience> ? PE
@@ -40,15 +41,14 @@ export type Errors = [
   Expect<Equal<Open["_tag"], "CircuitOpen">>,
   Expect<Equal<Open["retryAfter"], Duration.Duration | undefined>>,
   Expect<Equal<Timeout.TimedOut["_tag"], "TimedOut">>,
-  Expect<Equal<Timeout.TimedOut["limit"], "attempt" | "total">>,
+  Expect<Equal<Timeout.TimedOut["limit"], "attempt" | "total" | "firstElement" | "idle">>,
   Expect<Equal<Timeout.TimedOut["after"], Duration.Duration>>,
   Expect<Equal<Deadline.DeadlineExceeded["_tag"], "DeadlineExceeded">>,
   Expect<Equal<Spent["_tag"], "RetriesExhausted">>,
   Expect<Equal<Spent["attempts"], number>>,
   Expect<Equal<Spent["elapsed"], Duration.Duration>>,
   Expect<Equal<Spent["lastError"], unknown>>,
-  Expect<Equal<All, Open | Late | Spent>>,
-  Expect<Equal<Pipeline.Rejection, Open>>
+  Expect<Equal<Exclude<Pipeline.PipelineError, Pipeline.Rejection | Chaos.ChaosInjected>, Late | Spent>>
 ]
 
 // -----------------------------------------------------------------------------
@@ -203,7 +203,7 @@ export type Breakers = [
   Expect<Equal<typeof guarded.options, Effect.Effect<"answer", "broken" | Open, "database">>>,
   Expect<Equal<PolicyError<typeof asPolicy>, Open>>,
   Expect<Equal<typeof breaker.snapshot, Effect.Effect<CircuitBreaker.Snapshot>>>,
-  Expect<Equal<CircuitBreaker.Phase["_tag"], "Closed" | "Open" | "HalfOpen">>
+  Expect<Equal<CircuitBreaker.Phase["_tag"], "Closed" | "Open" | "HalfOpen" | "Forced">>
 ]
 
 // @ts-expect-error the key is misspelt
@@ -264,7 +264,7 @@ export type Policies = [
   Expect<Equal<typeof composed.two, Policy.Policy<Late | Spent>>>,
   Expect<Equal<typeof composed.three, Policy.Policy<Open | Deadline.DeadlineExceeded>>>,
   Expect<Equal<typeof composed.four, Policy.Policy<Late | Open>>>,
-  Expect<Equal<typeof composed.five, Policy.Policy<All>>>,
+  Expect<Equal<typeof composed.five, Policy.Policy<Four>>>,
   Expect<Equal<typeof composed.nested, Policy.Policy<Late | Spent | Open>>>,
   Expect<Equal<typeof composed.written, Policy.Policy<Late | Open>>>,
   Expect<Equal<typeof composed.pipelines, Policy.Policy<Open>>>,
@@ -282,7 +282,7 @@ Policy.compose(retries.bare, (self) => Effect.as(self, 1))
 // Pipeline
 // -----------------------------------------------------------------------------
 
-declare const widePipeline: Pipeline.Options
+declare const widePipeline: Pipeline.Tuning
 declare const someParts: { readonly retry: Retry.Options; readonly circuitBreaker?: CircuitBreaker.Options }
 declare const maybe: boolean
 declare const either: { readonly circuitBreaker: {} } | { readonly attemptTimeout: "1 second" }
@@ -369,7 +369,7 @@ export type Pipelines = [
   Expect<Equal<PipelineErrorOf<typeof pipelines.timeoutBreaker>, Open | Late>>,
   Expect<Equal<PipelineErrorOf<typeof pipelines.timeouts>, Late>>,
   Expect<Equal<PipelineErrorOf<typeof pipelines.standard>, Open | Late>>,
-  Expect<Equal<PipelineErrorOf<typeof pipelines.all>, All>>,
+  Expect<Equal<PipelineErrorOf<typeof pipelines.all>, Four>>,
   Expect<Equal<PipelineErrorOf<typeof pipelines.off>, never>>,
   Expect<Equal<PipelineErrorOf<typeof pipelines.undefined>, never>>,
   Expect<Equal<PipelineErrorOf<typeof pipelines.someOff>, Late>>,
@@ -380,7 +380,7 @@ export type Pipelines = [
   Expect<Equal<PipelineErrorOf<typeof pipelines.schedule>, never>>,
   Expect<Equal<PipelineErrorOf<typeof pipelines.classify>, never>>,
   Expect<Equal<PipelineErrorOf<typeof pipelines.some>, Open | Spent>>,
-  Expect<Equal<PipelineErrorOf<typeof pipelines.wide>, All>>
+  Expect<Equal<PipelineErrorOf<typeof pipelines.wide>, Pipeline.PipelineError>>
 ]
 
 const protectedBy = {
@@ -476,8 +476,22 @@ export type Services = [
   Expect<
     Equal<
       ResilienceEvent.ResilienceEvent["_tag"],
+      | "Attempted"
       | "Retrying"
+      | "RetryDeclined"
       | "RetriesExhausted"
+      | "Hedged"
+      | "HedgeWon"
+      | "FellBack"
+      | "CacheHit"
+      | "CacheRefreshFailed"
+      | "ChaosInjected"
+      | "CircuitForced"
+      | "CircuitReleased"
+      | "CircuitReset"
+      | "CircuitRestored"
+      | "CircuitThresholdPassed"
+      | "Reconfigured"
       | "Refused"
       | "TimedOut"
       | "CircuitOpened"

@@ -1,0 +1,91 @@
+/** Checks the options of chaos. */
+import type { Fault, Options, ResultOptions, Settings } from "../Chaos.ts"
+import { millisOrZero, onlyKeys, optionalFunction, positiveMillis, refuse } from "./options.ts"
+
+const module_ = "Chaos"
+
+interface Part {
+  readonly rate: number
+}
+
+/** Looks at a part; one that never happens is none. */
+const part = <O extends Part, A>(
+  name: string,
+  options: O | undefined,
+  keys: ReadonlyArray<string>,
+  check: (options: O) => A
+): A | undefined => {
+  if (options === undefined) return undefined
+  onlyKeys(`${module_}.${name}`, options, ["rate", ...keys])
+  const { rate } = options
+  if (!(typeof rate === "number" && rate >= 0 && rate <= 1)) {
+    refuse(module_, `${name}.rate`, "a number from 0 to 1", rate)
+  }
+  const checked = check(options)
+  return rate === 0 ? undefined : checked
+}
+
+const required = <F>(option: string, value: F | undefined): F =>
+  optionalFunction(module_, option, value) ?? refuse(module_, option, "a function", value)
+
+type Delay = NonNullable<Options["latency"]>["delay"]
+
+const isRange = (delay: Delay): delay is Extract<Delay, { readonly min: unknown }> =>
+  typeof delay === "object" && delay !== null && ("min" in delay || "max" in delay)
+
+const resolveLatency = ({ delay, rate }: NonNullable<Options["latency"]>): NonNullable<Settings["latency"]> => {
+  if (!isRange(delay)) {
+    const millis = positiveMillis(module_, "latency.delay", delay, { infinite: true })
+    return { rate, min: millis, max: millis }
+  }
+  onlyKeys("Chaos.latency.delay", delay, ["min", "max"])
+  const min = millisOrZero(module_, "latency.delay.min", delay.min)
+  const max = positiveMillis(module_, "latency.delay.max", delay.max)
+  if (max < min) refuse(module_, "latency.delay.max", "at least its min", delay.max)
+  return { rate, min, max }
+}
+
+export const resolve = (
+  options: Options<unknown> & ResultOptions<unknown, unknown>,
+  takesResult: boolean
+): Settings => {
+  const keys = ["enabled", "latency", "behavior", "failure", "overload", "defect"]
+  onlyKeys(module_, options, takesResult ? [...keys, "result"] : keys)
+  const { behavior, defect, enabled = true, failure, latency, overload, result } = options
+  if (typeof enabled !== "boolean" && typeof enabled !== "function") {
+    refuse(module_, "enabled", "true, false or a function", enabled)
+  }
+  const faults: ReadonlyArray<Fault | undefined> = [
+    part("failure", failure, ["error"], ({ error, rate }) => ({
+      kind: "failure",
+      rate,
+      error: optionalFunction(module_, "failure.error", error)
+    })),
+    part("overload", overload, ["retryAfter"], ({ rate, retryAfter }) => ({
+      kind: "overload",
+      rate,
+      retryAfter: retryAfter === undefined ? undefined : millisOrZero(module_, "overload.retryAfter", retryAfter)
+    })),
+    part("defect", defect, ["defect"], ({ defect, rate }) => ({
+      kind: "defect",
+      rate,
+      defect: optionalFunction(module_, "defect.defect", defect)
+    })),
+    part(
+      "result",
+      result,
+      ["exit"],
+      ({ exit, rate }) => ({ kind: "result", rate, exit: required("result.exit", exit) })
+    )
+  ]
+  const present = faults.filter((fault) => fault !== undefined)
+  const sum = present.reduce((sum, { rate }) => sum + rate, 0)
+  // rates such as 0.7, 0.2 and 0.1 need not add up exactly
+  if (sum > 1 + 1e-9) refuse(module_, "the sum of all rates but that of latency and behavior", "at most 1", sum)
+  return {
+    enabled,
+    latency: part("latency", latency, ["delay"], resolveLatency),
+    behavior: part("behavior", behavior, ["run"], ({ rate, run }) => ({ rate, run: required("behavior.run", run) })),
+    faults: present
+  }
+}

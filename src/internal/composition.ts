@@ -1,0 +1,189 @@
+/**
+ * The straight composition of a pipeline: one policy around the other. It is the
+ * definition of what a pipeline means.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import * as Chaos from "../Chaos.ts"
+import type { CircuitBreaker } from "../CircuitBreaker.ts"
+import * as Fallback from "../Fallback.ts"
+import * as Hedge from "../Hedge.ts"
+import * as Outcome from "../Outcome.ts"
+import type { CallOptions, PipelineError, Settings, StreamOptions } from "../Pipeline.ts"
+import type { Policy } from "../Policy.ts"
+import type * as Resilience from "../Resilience.ts"
+import * as Retry from "../Retry.ts"
+import * as Streams from "../Streams.ts"
+import * as Timeout from "../Timeout.ts"
+import type { Counters } from "./counters.ts"
+import { guarded } from "./guarded.ts"
+import { OwnErrors } from "./ownErrors.ts"
+import { Reports } from "./reports.ts"
+import { inOwnFiber } from "./timeLimit.ts"
+import { withFault } from "./withFault.ts"
+
+/** The policies with a state that one composition uses. */
+export type Parts = { readonly [K in keyof Resilience.Parts]: Resilience.Parts[K] | undefined }
+
+type Handler<E> = (error: E) => Effect.Effect<unknown, unknown, unknown>
+
+export interface Composition {
+  readonly circuitBreaker: CircuitBreaker | undefined
+  readonly protect: <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options: CallOptions<A, E> & { readonly fallback?: Handler<E | PipelineError> | undefined }
+  ) => Effect.Effect<unknown, unknown, unknown>
+  readonly protectStream: <A, E, R>(
+    self: Stream.Stream<A, E, R>,
+    options: StreamOptions<E>
+  ) => Stream.Stream<A, E | PipelineError, R>
+}
+
+export const compose = (
+  settings: Settings,
+  parts: Parts,
+  { numbered, publish, test }: Resilience.Resilience["Service"],
+  counters: Counters
+): Composition => {
+  const { chaos, name, retry, streams, totalTimeout } = settings
+  const {
+    adaptiveLimit,
+    bulkhead,
+    cache,
+    circuitBreaker,
+    hedge,
+    keyedCircuitBreaker,
+    rateLimit,
+    retryBudget,
+    throttle
+  } = parts
+  // what these add is in `ErrorOf` of the options, and is not known here
+  const around = settings.around as { readonly [K in keyof typeof settings.around]: Policy<never> | undefined }
+  const own = new OwnErrors(settings)
+  const timeout = (limit: "attempt" | "total", duration: number | undefined) =>
+    duration === undefined ? undefined : Timeout.make({ policy: name, limit, duration })
+  const total = timeout("total", totalTimeout)
+
+  const classifierOf = <A, E>(options: CallOptions<A, E>) =>
+    own.classifier(Outcome.orElse(options.classify, settings.classify))
+
+  /**
+   * A call without its cache and its fallback. Streams have no `attemptTimeout`:
+   * theirs limits the wait for the first element, within the work.
+   */
+  const call = <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options: CallOptions<A, E>,
+    attemptTimeout: number | undefined,
+    reports: Reports
+  ): Effect.Effect<A, E | PipelineError, R> => {
+    const classify = classifierOf(options)
+    // no attempt is given more than the total timeout
+    const due = attemptTimeout === undefined ? undefined : Math.min(attemptTimeout, totalTimeout ?? Infinity)
+    const judged: Outcome.AttemptOptions<A, E | PipelineError> = {
+      classify,
+      attemptTimeout: due,
+      totalTimeoutOf: totalTimeout === undefined ? undefined : name
+    }
+
+    // of calls without a key, all share one
+    const breaker = circuitBreaker ?? keyedCircuitBreaker?.of(options.key ?? "")
+    const willRefuse = (at: number): boolean => {
+      const phase = breaker?.place.peek().phase
+      return phase?._tag === "Open" ? at < phase.until : phase?._tag === "Forced" && phase.mode === "forcedOpen"
+    }
+
+    let work: Effect.Effect<A, E | PipelineError, R> = test === undefined ? self : withFault(self, name, test)
+    if (chaos !== undefined) work = Chaos.run(work, chaos, name, reports.chaos)
+    if (around.work !== undefined) work = around.work(work)
+
+    const attemptTimed = timeout("attempt", attemptTimeout)
+    const admitted = (work: Effect.Effect<A, E | PipelineError, R>, ran?: () => boolean) => {
+      let effect = attemptTimed === undefined ? inOwnFiber(work) : attemptTimed(work)
+      if (breaker !== undefined) effect = breaker.protect(effect, judged)
+      if (bulkhead !== undefined) effect = bulkhead.protect(effect, { key: options.key })
+      if (adaptiveLimit !== undefined) effect = adaptiveLimit.protect(effect, { ...judged, priority: options.priority })
+      if (rateLimit !== undefined) {
+        const { cost, key, settle } = options
+        effect = rateLimit.protect(effect, { cost, key, settle, ran })
+      }
+      if (throttle !== undefined) effect = throttle.protect(effect, judged)
+      return effect
+    }
+    let attempt = rateLimit === undefined ? admitted(work) : Effect.suspend(() => {
+      // what was taken for work that never began is given back
+      let hasBegun = false
+      const beginning = Effect.suspend(() => {
+        hasBegun = true
+        return work
+      })
+      return admitted(beginning, () => hasBegun)
+    })
+    if (breaker !== undefined) {
+      const admissible = attempt
+      // an open breaker is looked at before anything is spent or awaited
+      attempt = Effect.withFiber((fiber) => {
+        const refusal = breaker.refusal(fiber.getRef(Clock.Clock))
+        return refusal === undefined ? admissible : Effect.fail(refusal)
+      })
+    }
+    if (around.attempt !== undefined) attempt = around.attempt(attempt)
+    attempt = reports.attempt(attempt, judged, due ?? Infinity)
+
+    let effect = attempt
+    if (options.idempotent ?? settings.idempotent) {
+      const { dispose, retryIf } = options
+      if (hedge !== undefined) {
+        effect = Hedge.run(effect, hedge, { classify, dispose, retryIf, budget: retryBudget }, reports.hedge)
+      }
+      if (retry !== undefined) {
+        effect = Retry.run(effect, retry, { classify, dispose, retryIf }, {
+          ...reports.retry,
+          policy: name,
+          budget: retryBudget,
+          sleeps: test === undefined || test.delays,
+          willRefuse
+        })
+      }
+    }
+    if (total !== undefined) effect = total(effect)
+    if (around.call !== undefined) effect = around.call(effect)
+    return reports.call(effect, classify)
+  }
+
+  const reportsOf = (operation = "") => new Reports(name, operation, own, counters, publish)
+
+  return {
+    circuitBreaker,
+    protect(self, options) {
+      const { cache: use, fallback, operation } = options
+      const reports = reportsOf(operation)
+      let effect = call(self, options, settings.attemptTimeout, reports)
+      if (cache !== undefined && use !== undefined) {
+        const { key, onAnswer, schema, staleIf } = use
+        // operations never share an entry, whatever their arguments
+        const entry = { key: [operation ?? "", ...key], schema, staleIf, classify: classifierOf(options) }
+        const asking = cache.get(effect, entry, reports.cache)
+        effect = Effect.map(asking, (answer) => {
+          if (onAnswer !== undefined) guarded(() => onAnswer(answer))
+          return answer.value
+        })
+      }
+      const watch = { classify: classifierOf(options), fellBack: reports.fellBack }
+      return numbered(fallback === undefined ? effect : Fallback.run(effect, fallback, watch))
+    },
+    protectStream<A, E, R>(self: Stream.Stream<A, E, R>, options: StreamOptions<E>) {
+      const reports = reportsOf(options.operation)
+      const limited = Streams.timeout(self, {
+        firstElement: streams.firstElement ?? settings.attemptTimeout,
+        idle: streams.idle,
+        policy: name
+      })
+      // the limits of the stream are among the errors of the pipeline
+      const through = (effect: Effect.Effect<Streams.Streamed, E | Timeout.TimedOut, R>) =>
+        numbered(call(effect, options as StreamOptions<E | Timeout.TimedOut>, undefined, reports))
+      return Streams.protect(limited, through)
+    }
+  }
+}

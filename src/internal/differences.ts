@@ -1,0 +1,29 @@
+/**
+ * Where two sets of options or settings differ. Functions and schedules are not
+ * compared: written in place, no two are equal. Durations are, in any form.
+ */
+import * as Duration from "effect/Duration"
+import * as Equal from "effect/Equal"
+import * as Schedule from "effect/Schedule"
+import { show, toMillis } from "./options.ts"
+
+const isOpaque = (value: unknown): boolean => typeof value === "function" || Schedule.isSchedule(value)
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Duration.isDuration(value)
+
+// whatever is no duration has no milliseconds
+const millis = (value: unknown): number | undefined => toMillis(value as Duration.Input)
+
+export const differences = (had: unknown, wants: unknown, path = ""): ReadonlyArray<string> => {
+  if (isOpaque(had) && isOpaque(wants)) return []
+  if (isPlain(had) && isPlain(wants) && !isOpaque(had) && !isOpaque(wants)) {
+    const keys = new Set([...Object.keys(had), ...Object.keys(wants)])
+    // an option that is undefined is one that was left out
+    return [...keys].flatMap((key) =>
+      differences(Reflect.get(had, key), Reflect.get(wants, key), path === "" ? key : `${path}.${key}`)
+    )
+  }
+  const same = Equal.equals(had, wants) || (millis(had) !== undefined && millis(had) === millis(wants))
+  return same ? [] : [`${path} ${show(had)}, not ${show(wants)}`]
+}

@@ -1,0 +1,147 @@
+/** A pipeline that can be reconfigured while it runs. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { CircuitBreaker } from "../CircuitBreaker.ts"
+import type { CallOptions, Counts, Options, Pipeline, PipelineError, Settings, Stated, Tuning } from "../Pipeline.ts"
+import * as Resilience from "../Resilience.ts"
+import { compose, type Composition } from "./composition.ts"
+import * as counters from "./counters.ts"
+import { differences } from "./differences.ts"
+import { tune } from "./pipelineSettings.ts"
+
+/** What holds at one time: the settings, and the compositions of the pipeline and of its operations. */
+interface Current {
+  readonly settings: Settings
+  readonly whole: Composition
+  readonly operations: ReadonlyMap<string, Composition>
+}
+
+class LivePipeline implements Pipeline<PipelineError> {
+  readonly name: string
+  readonly declared: Options
+  private current: Current
+  private readonly counters: counters.Counters
+  private readonly resilience: Resilience.Resilience["Service"]
+  readonly counts: Effect.Effect<Counts>
+
+  constructor(
+    declared: Options,
+    current: Current,
+    counted: counters.Counters,
+    resilience: Resilience.Resilience["Service"]
+  ) {
+    this.name = current.settings.name
+    this.declared = declared
+    this.current = current
+    this.counters = counted
+    this.resilience = resilience
+    this.counts = Effect.sync(() => ({ ...this.counters }))
+  }
+
+  get settings(): Settings {
+    return this.current.settings
+  }
+
+  get circuitBreaker(): CircuitBreaker | undefined {
+    return this.current.whole.circuitBreaker
+  }
+
+  /** Composes once, and again only after a reconfiguration. A call that has begun ends as it was composed. */
+  private following<A>(operation: string | undefined, by: (composition: Composition) => A): () => A {
+    let composed: { readonly of: Current; readonly as: A } | undefined
+    return () => {
+      const { current } = this
+      if (composed?.of !== current) {
+        const own = operation === undefined ? undefined : current.operations.get(operation)
+        composed = { of: current, as: by(own ?? current.whole) }
+      }
+      return composed.as
+    }
+  }
+
+  readonly protect: Pipeline<PipelineError>["protect"] = (<A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options: CallOptions<A, E> = {}
+  ) =>
+    this.resilience.test?.passThrough === true
+      ? self
+      : Effect.suspend(
+        this.following(options.operation, ({ protect }) => protect(self, options))
+      )) as Pipeline<PipelineError>["protect"] // what a fallback leaves and adds, if there is one, is in the type alone
+
+  readonly protectStream: Pipeline<PipelineError>["protectStream"] = (self, options = {}) =>
+    this.resilience.test?.passThrough === true
+      ? self
+      : Stream.suspend(this.following(options.operation, ({ protectStream }) => protectStream(self, options)))
+
+  readonly reconfigure = (options: Tuning): Effect.Effect<void> => {
+    const { declared, name } = this
+    const settings = tune(name, declared, options)
+    return Effect.flatMap(build(settings, this.resilience, this.counters, true), (current) =>
+      Effect.sync(() => {
+        this.current = current
+        this.resilience.publish((at) => ({ _tag: "Reconfigured", at, pipeline: name }))
+      }))
+  }
+}
+
+/** What the compiler cannot see of a part whose kind it does not know: that it takes the settings of its kind. */
+interface Reconfigurable<S> {
+  readonly reconfigure: (settings: S) => Effect.Effect<void>
+}
+
+/** The parts of some settings: those that there are already, with these settings from now on, and new ones. */
+const partsOf = (settings: Settings, resilience: Resilience.Resilience["Service"], changes: boolean) => {
+  const part = <K extends keyof Resilience.Parts>(
+    kind: K,
+    chosen: Stated<Resilience.Parts[K]["settings"]> | undefined
+  ): Effect.Effect<Resilience.Parts[K] | undefined> =>
+    chosen === undefined ? Effect.undefined : Effect.flatMap(resilience.parts(kind), (parts) => {
+      const existing = changes ? parts.get(chosen.name) : undefined
+      return existing === undefined
+        ? resilience.part(kind, chosen.name, chosen.settings)
+        : Effect.as((existing as Reconfigurable<typeof chosen.settings>).reconfigure(chosen.settings), existing)
+    })
+  return Effect.all({
+    circuitBreaker: part("circuitBreaker", settings.circuitBreaker),
+    keyedCircuitBreaker: part("keyedCircuitBreaker", settings.keyedCircuitBreaker),
+    bulkhead: part("bulkhead", settings.bulkhead),
+    adaptiveLimit: part("adaptiveLimit", settings.adaptiveLimit),
+    rateLimit: part("rateLimit", settings.rateLimit),
+    throttle: part("throttle", settings.throttle),
+    retryBudget: part("retryBudget", settings.retryBudget),
+    hedge: part("hedge", settings.hedge),
+    cache: part("cache", settings.cache)
+  })
+}
+
+const build = Effect.fnUntraced(function*(
+  settings: Settings,
+  resilience: Resilience.Resilience["Service"],
+  counted: counters.Counters,
+  changes: boolean
+) {
+  const composition = (settings: Settings) =>
+    Effect.map(partsOf(settings, resilience, changes), (parts) => compose(settings, parts, resilience, counted))
+  const operations = new Map<string, Composition>()
+  const whole = yield* composition(settings)
+  for (const [operation, own] of settings.operations) operations.set(operation, yield* composition(own))
+  return { settings, whole, operations }
+})
+
+/** The pipeline that has the name of these settings, or a new one. */
+export const make = Effect.fnUntraced(function*(settings: Settings) {
+  const resilience = yield* Resilience.Resilience
+  const { name, options } = settings
+  const named = (yield* resilience.pipelines).get(name)
+  if (named !== undefined && differences(named.declared, options).length === 0) return named
+  const tuning = resilience.tuning.get(name)
+  const counted = counters.make()
+  const current = yield* build(
+    tuning === undefined ? settings : tune(name, options, tuning),
+    resilience,
+    counted,
+    false
+  )
+  return resilience.adopt(new LivePipeline(options, current, counted, resilience))
+})

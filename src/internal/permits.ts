@@ -1,0 +1,201 @@
+/**
+ * Permits for calls in flight, and the calls that wait for one: what `Bulkhead`
+ * and `AdaptiveLimit` share.
+ *
+ * Calls have a rank, from 0, the highest. A call of a rank is let in while fewer
+ * are in flight than the rank's allowance, which never rises from rank to rank.
+ *
+ * Invariants: nobody waits whose rank has room, since a permit that comes free is
+ * handed on at that moment; a permit belongs to the call from that moment on, and
+ * only its fiber is woken later, by the scheduler: were it woken at once, a long
+ * queue of short calls would nest without end; calls are woken in the order in
+ * which they were given their permits.
+ */
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import { integer, positiveMillis, refuse } from "./options.ts"
+import { monotonicMillis, sleepUntil } from "./time.ts"
+import { Line, Link, List } from "./waiters.ts"
+
+/** Why a call has got no permit: there was no place to wait, or it has waited too long. */
+export type Reason = "queue" | "wait"
+
+/** How many may wait, and how long, in milliseconds. */
+export interface Queue {
+  readonly queue: number
+  readonly wait: number
+}
+
+export const resolveQueue = (
+  module: string,
+  { queue, wait }: { readonly queue?: number | undefined; readonly wait?: Duration.Input | undefined }
+): Queue => {
+  // who says how long expects calls to wait, and by default none does
+  if (queue === undefined && wait !== undefined) refuse(module, "queue", "given where wait is", queue)
+  return {
+    queue: queue === Infinity ? queue : integer(module, "queue", queue === undefined ? 0 : queue, 0),
+    wait: wait === undefined ? Infinity : positiveMillis(module, "wait", wait, { infinite: true })
+  }
+}
+
+class Waiter extends Link<Waiter> {
+  readonly permit: Permit
+  readonly rank: number
+  readonly key: string | undefined
+  /** Resumes the fiber, once it has suspended. */
+  wake: (() => void) | undefined = undefined
+
+  constructor(permit: Permit, rank: number, key: string | undefined) {
+    super()
+    this.permit = permit
+    this.rank = rank
+    this.key = key
+  }
+}
+
+export class Permits {
+  inFlight = 0
+  waiting = 0
+  queue: Queue
+  /** Calls since it was made. */
+  readonly counts = { admitted: 0, queueFull: 0, waitedTooLong: 0, abandoned: 0 }
+  private allowances: ReadonlyArray<number>
+  private readonly lines: ReadonlyArray<Line<Waiter>>
+  // each has been given a permit or lost its place, and for each a task is scheduled
+  private readonly due = new List<Waiter>()
+
+  constructor(allowances: ReadonlyArray<number>, queue: Queue) {
+    this.allowances = allowances
+    this.queue = queue
+    this.lines = allowances.map(() => new Line())
+  }
+
+  /** Changes the allowances. Whoever waits is served at the next `serve`; nobody loses a permit. */
+  allow(allowances: ReadonlyArray<number>): void {
+    this.allowances = allowances
+  }
+
+  hasRoom(rank: number): boolean {
+    return this.inFlight < (this.allowances[rank] ?? 0)
+  }
+
+  admit(permit: Permit): void {
+    this.inFlight++
+    this.counts.admitted++
+    permit.state = "held"
+  }
+
+  giveBack(fiber: Fiber.Fiber<unknown, unknown>): void {
+    this.inFlight--
+    this.serve(fiber)
+  }
+
+  /** Hands out the permits that are free. */
+  serve(fiber: Fiber.Fiber<unknown, unknown>): void {
+    for (let rank = 0; this.waiting > 0 && rank < this.lines.length; rank++) {
+      while (this.hasRoom(rank)) {
+        const waiter = this.lines[rank]?.shift()
+        if (waiter === undefined) break
+        this.waiting--
+        this.admit(waiter.permit)
+        this.wakeLater(waiter, fiber)
+      }
+    }
+  }
+
+  /** Puts a call in line; where the queue is full, in the place of the newest call of the lowest rank below its own. */
+  join(permit: Permit, rank: number, key: string | undefined): Waiter | undefined {
+    if (this.waiting >= this.queue.queue) {
+      const newest = this.newestBelow(rank)
+      this.counts.queueFull++
+      if (newest === undefined) return undefined
+      this.withdraw(newest)
+      this.wakeLater(newest, permit.fiber)
+    }
+    const waiter = new Waiter(permit, rank, key)
+    this.lines[rank]?.push(waiter, key)
+    this.waiting++
+    permit.state = "waiting"
+    return waiter
+  }
+
+  /** Takes a call out of its line. */
+  withdraw(waiter: Waiter): void {
+    this.lines[waiter.rank]?.remove(waiter, waiter.key)
+    this.waiting--
+    waiter.permit.state = "none"
+  }
+
+  private newestBelow(rank: number): Waiter | undefined {
+    for (let lower = this.lines.length - 1; lower > rank; lower--) {
+      const newest = this.lines[lower]?.last
+      if (newest !== undefined) return newest
+    }
+    return undefined
+  }
+
+  private wakeLater(waiter: Waiter, fiber: Fiber.Fiber<unknown, unknown>): void {
+    this.due.push(waiter)
+    fiber.currentDispatcher.scheduleTask(this.wakeNext, 0)
+  }
+
+  private readonly wakeNext = (): void => {
+    this.due.shift()?.wake?.()
+  }
+}
+
+/** What one call has of the permits: asked for by `take` and then `wait`, given up by `leave`. */
+export class Permit {
+  state: "none" | "waiting" | "held" = "none"
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  private readonly permits: Permits
+  private waiter: Waiter | undefined = undefined
+
+  constructor(permits: Permits, fiber: Fiber.Fiber<unknown, unknown>) {
+    this.permits = permits
+    this.fiber = fiber
+  }
+
+  /** Takes a permit, if one is to be had at once. */
+  take(rank: number): boolean {
+    if (!this.permits.hasRoom(rank)) return false
+    this.permits.admit(this)
+    return true
+  }
+
+  /** Waits for a permit, where none is to be had at once. It joins the queue when it is called, not when it is run. */
+  wait(rank: number, key: string | undefined): Effect.Effect<void, Reason> {
+    const { permits } = this
+    const waiter = this.waiter = permits.join(this, rank, key)
+    if (waiter === undefined) return Effect.fail("queue")
+    const turn = Effect.callback<void>((resume) => {
+      // its turn may have come before it suspends
+      if (this.state !== "waiting") resume(Effect.void)
+      else waiter.wake = () => resume(Effect.void)
+    })
+    const { wait } = permits.queue
+    const clock = this.fiber.getRef(Clock.Clock)
+    const ended = wait === Infinity ? turn : Effect.raceFirst(turn, sleepUntil(clock, monotonicMillis(clock) + wait))
+    return Effect.flatMap(ended, () => {
+      if (this.state === "held") return Effect.void
+      if (this.state === "none") return Effect.fail("queue")
+      permits.withdraw(waiter)
+      permits.counts.waitedTooLong++
+      return Effect.fail("wait")
+    })
+  }
+
+  /** Gives back what the call holds, or leaves the queue; the second time it does nothing. */
+  leave(): undefined {
+    const { permits, state, waiter } = this
+    if (state === "held") {
+      this.state = "none"
+      permits.giveBack(this.fiber)
+    } else if (state === "waiting" && waiter !== undefined) {
+      permits.withdraw(waiter)
+      permits.counts.abandoned++
+    }
+  }
+}

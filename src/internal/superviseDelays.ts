@@ -1,0 +1,85 @@
+/** The waits between tries, one after another, by the backoff that `Retry` has checked. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import type { Settings } from "../Retry.ts"
+import * as backoff from "./backoff.ts"
+import { answeredMillis } from "./options.ts"
+
+export type DelaySettings = Pick<Settings, "delays" | "spread" | "cap">
+
+type Step = (now: number, reason: unknown) => Effect.Effect<number | undefined>
+
+export class Delays {
+  private readonly settings: DelaySettings
+  /** What takes the place of a delay that a function of the user's does not give. */
+  private readonly otherwise: backoff.BaseDelay
+  private retry = 0
+  private previous = 0
+  private first: number | undefined
+  private step: Step | undefined
+
+  constructor(settings: DelaySettings, otherwise: backoff.BaseDelay) {
+    this.settings = settings
+    this.otherwise = otherwise
+  }
+
+  /** The next delay is the first again. */
+  reset(): void {
+    this.retry = 0
+    this.previous = 0
+    this.first = undefined
+    this.step = undefined
+  }
+
+  /** The next delay in milliseconds, never less than `retryAfter`; `undefined` where a schedule has come to its end. */
+  next(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    now: number,
+    reason: unknown,
+    retryAfter: number | undefined
+  ): Effect.Effect<number | undefined> {
+    this.retry++
+    return Effect.map(this.base(now, reason), (base) => {
+      if (base === undefined) return undefined
+      const u = fiber.getRef(Random.Random).nextDoubleUnsafe()
+      return this.previous = backoff.delay({
+        base,
+        spread: this.settings.spread,
+        cap: this.settings.cap,
+        // a `Random` of the user's may return anything
+        u: u >= 0 && u <= 1 ? u : u > 1 ? 1 : 0,
+        previous: this.previous,
+        first: this.first ??= base,
+        retryAfter
+      })
+    })
+  }
+
+  private base(now: number, reason: unknown): Effect.Effect<number | undefined> {
+    const { retry, settings: { delays }, step } = this
+    switch (delays.kind) {
+      case "formula":
+        return Effect.succeed(delays.at(retry))
+      case "function":
+        return Effect.sync(() => answeredMillis(() => delays.at(retry, reason)) ?? this.otherwise(retry))
+      case "schedule":
+        return step === undefined
+          ? Effect.flatMap(stepOf(delays.schedule), (made) => (this.step = made)(now, reason))
+          : step(now, reason)
+    }
+  }
+}
+
+// whatever else a schedule does than go on is its end
+const stepOf = (schedule: Schedule.Schedule<unknown>): Effect.Effect<Step> =>
+  Effect.map(
+    Schedule.toStep(schedule),
+    (step) => (now, reason) =>
+      Effect.map(Effect.exit(step(now, reason)), (exit) => {
+        const millis = exit._tag === "Success" ? Duration.toMillis(exit.value[1]) : Infinity
+        return Number.isFinite(millis) ? millis : undefined
+      })
+  )
