@@ -599,7 +599,10 @@ type RequirementOf<Chosen> = Chosen extends { readonly pipeline: infer Source } 
  *
  * let calls = 0
  * const Real = Layer.succeed(Geocoder, {
- *   locate: (address) => ++calls < 3 ? Effect.fail(new GeocoderError({ reason: "busy" })) : Effect.succeed(`${address}: here`)
+ *   locate: (address) =>
+ *     Effect.suspend(() =>
+ *       ++calls < 3 ? Effect.fail(new GeocoderError({ reason: "busy" })) : Effect.succeed(`${address}: here`)
+ *     )
  * })
  *
  * class Patient extends Pipeline.Service<Patient>()("geocoder", { retry: { times: 3 }, attemptTimeout: "2 seconds" }) {}

@@ -317,6 +317,8 @@ class Limiter implements RateLimit {
   readonly counts: Counts = { admitted: 0, refused: 0, abandoned: 0, refunded: 0, settled: 0 }
   /** In the order of the settings, as all lists of limits. */
   limits: ReadonlyArray<Counted>
+  /** The names of all limits that there have been: calls that name one that is gone are not mistaken. */
+  known: ReadonlyArray<string>
   /** What a call costs that does not say so. */
   ones: ReadonlyArray<number>
   readonly lanes: Lanes
@@ -325,7 +327,8 @@ class Limiter implements RateLimit {
   constructor(name: string, settings: Settings) {
     this.name = name
     this.settings = settings
-    this.limits = Object.keys(settings.limits).map(notYet)
+    this.known = Object.keys(settings.limits)
+    this.limits = this.known.map(notYet)
     this.ones = this.limits.map(() => 1)
     this.lanes = new Lanes(settings)
     this.snapshot = Effect.clockWith((clock) => Effect.sync(() => this.read(monotonicMillis(clock))))
@@ -335,7 +338,7 @@ class Limiter implements RateLimit {
     self: Effect.Effect<A, E, R>,
     options: CallOptions<A, E> = nothing
   ): Effect.Effect<A, E | RateLimited, R> => {
-    if (options.cost !== undefined) checkCost(options.cost, this.limits.map(({ name }) => name))
+    if (options.cost !== undefined) checkCost(options.cost, this.known)
     optionalFunction("RateLimit", "settle", options.settle)
     optionalFunction("RateLimit", "ran", options.ran)
     return Effect.withFiber((fiber) => {
@@ -363,6 +366,7 @@ class Limiter implements RateLimit {
         this.limits = Object.keys(settings.limits).map((name) =>
           former.find((limit) => limit.name === name) ?? notYet(name)
         )
+        this.known = [...new Set([...this.known, ...Object.keys(settings.limits)])]
         this.ones = this.limits.map(() => 1)
         this.lanes.change(settings, this.limits.map((limit) => former.indexOf(limit)), monotonicMillis(clock))
       })

@@ -325,14 +325,14 @@ describe("Hedge: the attempts that lose", () => {
     Effect.gen(function*() {
       const hedge = yield* Hedge.make("p", { delay: 100, hedges: 5 })
       for (const answers of [true, false]) {
-        let caller: Fiber.Fiber<unknown> | undefined
+        const callers: Array<Fiber.Fiber<unknown>> = []
         const { starts, work } = recorded((n) => {
-          if (n === 2) caller?.interruptUnsafe()
+          if (n === 2) { for (const caller of callers) caller.interruptUnsafe() }
           return n === 2 && answers ? Effect.succeed(n) : Effect.never
         })
-        caller = yield* start(hedge.protect(work))
+        callers.push(yield* start(hedge.protect(work)))
         yield* TestClock.adjust("1 minute")
-        assert.isTrue(Exit.hasInterrupts(present(caller.pollUnsafe())))
+        assert.isTrue(Exit.hasInterrupts(present(present(callers[0]).pollUnsafe())))
         assert.strictEqual(starts.length, 2)
       }
     }))
@@ -781,28 +781,26 @@ describe("Hedge", () => {
       Effect.gen(function*() {
         const random = yield* Random.Random
         const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
-        let steps = 0
+        const alive = { steps: 0, running: 0, disposing: 0 }
         const pauses = (n: number) =>
           Effect.forEach(Array.from({ length: n }), () => {
-            steps++
+            alive.steps++
             return Effect.yieldNow
           }, { discard: true })
         const budget = yield* RetryBudget.make("p", { share: 1, minimum: 100_000, window: "1000 days" })
 
         const isRunning = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.pollUnsafe() === undefined
-        let running = 0
-        let disposing = 0
         let lost = 0
         let made = 0
         const seen = { won: 0, interrupted: 0, failed: 0, disposed: 0 }
         const open = new Set<number>()
         const dispose = (resource: number) =>
           Effect.suspend(() => {
-            disposing++
+            alive.disposing++
             return Effect.andThen(
               pauses(below(3)),
               Effect.sync(() => {
-                disposing--
+                alive.disposing--
                 seen.disposed++
                 if (!open.delete(resource)) assert.fail(`${resource} was disposed of twice, or never made`)
               })
@@ -831,11 +829,11 @@ describe("Hedge", () => {
         const attempt = Effect.suspend(() => {
           let began = 0
           const begun = Effect.suspend(() => {
-            running += ++began
+            alive.running += ++began
             return Effect.andThen(pauses(below(6)), work)
           })
           return Effect.onExitPrimitive(begun, () => {
-            running -= began
+            alive.running -= began
             return below(3) === 0 ? pauses(below(4)) : undefined
           })
         }).pipe(Effect.andThen(Effect.sync(() => {
@@ -867,7 +865,7 @@ describe("Hedge", () => {
           return Effect.provideService(got, Scheduler.MaxOpsBeforeYield, 3 + below(8))
         })
 
-        for (let round = 0; steps < 100_000; round++) {
+        for (let round = 0; alive.steps < 100_000; round++) {
           const fibers = yield* Effect.forEach(Array.from({ length: 10 }), () =>
             Effect.forkDetach(call))
           for (const fiber of fibers) {
@@ -876,11 +874,12 @@ describe("Hedge", () => {
             if (below(2) === 0) fiber.interruptUnsafe()
           }
           // whoever is in the middle of something comes to its end
-          for (let n = 0; n < 1_000 && (running > 0 || disposing > 0 || fibers.some(isRunning)); n++) {
+          for (let n = 0; n < 1_000 && (alive.running > 0 || alive.disposing > 0 || fibers.some(isRunning)); n++) {
             yield* TestClock.adjust(1)
             yield* pauses(5)
           }
-          assert.deepStrictEqual([running, disposing, fibers.filter(isRunning).length], [0, 0, 0], `round ${round}`)
+          const left = { ...alive, steps: 0, calls: fibers.filter(isRunning).length }
+          assert.deepStrictEqual(left, { steps: 0, running: 0, disposing: 0, calls: 0 }, `round ${round}`)
           lost += open.size
           open.clear()
         }

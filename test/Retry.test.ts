@@ -778,10 +778,10 @@ describe("Retry: which errors", () => {
       const both = Effect.ensuring(Effect.fail("plain"), Effect.die("bug"))
       assert.strictEqual(yield* attempts(both, { retryOn: () => true }), 1)
       // a classifier may have a defect retried, which is on no list
-      const { starts, work } = recorded(() => Effect.die("bug"))
+      const { starts, work } = recorded((): Effect.Effect<never, Boom> => Effect.die("bug"))
       yield* Effect.exit(Retry.retry(work, {
         ...atOnce,
-        retryOn: ["Other"],
+        retryOn: ["Boom"],
         classify: (exit) => Exit.hasDies(exit) ? Outcome.failure() : undefined
       }))
       assert.strictEqual(starts.length, 4)
@@ -891,8 +891,7 @@ describe("Retry: progress", () => {
         () => Effect.interrupt,
         () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++)),
         () => Effect.onInterrupt(Effect.never, () => Effect.never),
-        () => Effect.uninterruptible(Effect.never),
-        () => Effect.forever(Effect.yieldNow)
+        () => Effect.uninterruptible(Effect.never)
       ]
       for (const onRetry of listeners) {
         const { starts, work } = recorded((n) => n === 3 ? Effect.succeed(n) : Effect.fail(new Boom({ n })))

@@ -221,10 +221,10 @@ describe("RetryBudget: retries", () => {
     Effect.gen(function*() {
       const random = yield* Random.Random
       const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
-      let steps = 0
+      const done = { steps: 0 }
       const pauses = (n: number) =>
         Effect.forEach(Array.from({ length: n }), () => {
-          steps++
+          done.steps++
           return Effect.yieldNow
         }, { discard: true })
       const budget = yield* RetryBudget.make("p", { share: 0.1, minimum: 50, window: "1000 days" })
@@ -253,7 +253,7 @@ describe("RetryBudget: retries", () => {
           Effect.provideService(Scheduler.MaxOpsBeforeYield, 3 + below(8))
         )
       })
-      while (steps < 100_000) {
+      while (done.steps < 100_000) {
         const fibers = yield* Effect.forEach(Array.from({ length: 10 }), () => Effect.forkDetach(call))
         for (const fiber of fibers) {
           yield* pauses(below(10))

@@ -112,6 +112,7 @@ const hedge = Schema.Struct(optional({
     duration((delay) => Hedge.settings({ delay })),
     Quantile.check(fits((delay) => Hedge.settings({ delay }), "delay"))
   ]),
+  awaitLosers: flag
 })).check(fits(Hedge.settings))
 
 // -----------------------------------------------------------------------------

@@ -47,6 +47,9 @@ export const describe = ({ name, operations, options }: Settings): string => {
   return [
     name,
     ...lines(options, "  "),
+    ...(options.idempotent === false
+      ? [`  ${"not idempotent".padEnd(17)}neither retried nor hedged unless a call says so`]
+      : []),
     ...(own.length === 0 ? [] : [`  ${"own policies".padEnd(17)}around ${own.join(", ")}`]),
     ...differing
   ].join("\n")

@@ -132,13 +132,15 @@ const entries = (operations: Tuning["operations"] = {}): ReadonlyArray<[string, 
     ? Object.entries(operations)
     : refuse(module_, "operations", "an object, by the names of operations", operations)
 
-// a part of another kind takes the place of the former one, whose further options mean nothing to it
-const mergePart = (base: unknown, changed: unknown): unknown =>
-  typeof base === "object" && base !== null && typeof changed === "object" && changed !== null &&
-    !("kind" in changed) &&
-    !("limits" in changed)
-    ? { ...base, ...changed }
-    : changed
+/**
+ * Lays a change over a part. A timeout is replaced, and so is a rate limit of
+ * another form, to which the further options of the former mean nothing.
+ */
+const mergePart = (part: Tunable, base: unknown, changed: unknown): unknown =>
+  part === "totalTimeout" || part === "attemptTimeout" || typeof base !== "object" || base === null ||
+    typeof changed !== "object" || changed === null || "kind" in changed || "limits" in changed
+    ? changed
+    : { ...base, ...changed }
 
 /**
  * Lays overrides over options, part by part. They may change what `declared` has
@@ -153,7 +155,7 @@ const override = (base: Options, overrides: Overrides, declared: Options): Optio
     if (isThere(changed) && !isThere(declared[part])) {
       throw new RangeError(`it cannot add ${part}, which the pipeline does not have`)
     }
-    merged[part] = mergePart(isThere(base[part]) ? base[part] : declared[part], changed)
+    merged[part] = mergePart(part, isThere(base[part]) ? base[part] : declared[part], changed)
   }
   if (overrides.idempotent !== undefined) merged["idempotent"] = overrides.idempotent
   // each part is either the base's, the override's, or made of both, which have the same type

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
 import { Pipeline, Resilience } from "../../src/index.ts"
 import { brief, listen, present, start } from "../support.ts"
 
@@ -82,4 +82,25 @@ describe("tuning", () => {
       assert.strictEqual(brief(exit), "die")
       assert.include(String(exit), "it cannot add circuitBreaker")
     }).pipe(Effect.provide(Layer.fresh(Resilience.layerTuned({ p: { circuitBreaker: {} } })))))
+})
+
+describe("a change", () => {
+  it("lays options over those of a part, and replaces timeouts and rate limits", () => {
+    const tuned = (declared: Pipeline.Options, tuning: Pipeline.Tuning) =>
+      Effect.runSync(
+        Effect.map(Pipeline.make("p", declared), ({ settings }) => settings).pipe(
+          Effect.provide(Resilience.layerTuned({ p: tuning }))
+        )
+      )
+    const timeouts = tuned({ totalTimeout: { minutes: 1 }, attemptTimeout: Duration.seconds(9) }, {
+      totalTimeout: { seconds: 5 },
+      attemptTimeout: Duration.seconds(2)
+    })
+    assert.deepStrictEqual([timeouts.totalTimeout, timeouts.attemptTimeout], [5_000, 2_000])
+    const bulkhead = tuned({ bulkhead: { concurrency: 3, queue: 5 } }, { bulkhead: { concurrency: 4 } })
+    assert.deepInclude(bulkhead.bulkhead?.settings, { concurrency: 4, queue: 5 })
+    const limit = { kind: "token-bucket", permits: 1, per: "1 second", burst: 5 } as const
+    const other = tuned({ rateLimit: limit }, { rateLimit: { kind: "fixed-window", permits: 2, per: "1 minute" } })
+    assert.strictEqual(JSON.stringify(other.rateLimit?.settings.limits).includes("burst"), false)
+  })
 })

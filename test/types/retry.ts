@@ -3,7 +3,7 @@
 // @effect-diagnostics floatingEffect:off missingEffectError:off
 import { Effect, Schema } from "effect"
 import type * as Policy from "../../src/Policy.ts"
-import * as Replay from "../../src/Replay.ts"
+import type * as Replay from "../../src/Replay.ts"
 import * as Retry from "../../src/Retry.ts"
 import * as RetryBudget from "../../src/RetryBudget.ts"
 import type { Equal, Expect, IsAny, Not } from "./assert.ts"
