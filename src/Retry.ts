@@ -457,6 +457,7 @@ class Run<A, E, R> implements replay.Replay {
     if (budget === undefined) return this.next
     replay.count(budget, this.outer, this.startedAt)
     return Effect.onExitPrimitive(this.next, () => {
+      this.fiber.setContext(this.context)
       if (this.holdsPermit) budget.refundAt(monotonicMillis(this.clock))
       return undefined
     })
@@ -466,7 +467,8 @@ class Run<A, E, R> implements replay.Replay {
    * Begins an attempt. Its context is set by hand, and the handlers of its exit set
    * the former one again: the finalizer that `Effect.provideService` adds would cost
    * as much as all the rest. An interruption skips the handlers. The call is over
-   * then, and what its fiber still does finds a claim that changes nothing.
+   * then, and what its fiber still does finds a claim that changes nothing; only a
+   * budget would be told less than it should, and with one there is a finalizer.
    */
   private readonly enter = (): Effect.Effect<A, E, R> => {
     this.holdsPermit = false

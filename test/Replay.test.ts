@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { Deadline, Replay, Retry } from "../src/index.ts"
+import { Deadline, Replay, Retry, RetryBudget } from "../src/index.ts"
 import { Current } from "../src/internal/replay.ts"
 import { Boom, recorded, start } from "./support.ts"
 
@@ -107,5 +107,16 @@ describe("a retry's context", () => {
           assert.strictEqual(yield* Effect.context(), before)
         }
       }
+    }))
+
+  it.effect("is that of its caller also after an interruption, where there is a budget that could be misled", () =>
+    Effect.gen(function*() {
+      const budget = yield* RetryBudget.make("p", { share: 0, minimum: 0 })
+      const retry = Retry.make({ ...atOnce, budget })
+      const call = Effect.uninterruptibleMask((restore) =>
+        Effect.andThen(Effect.exit(restore(retry(Effect.never))), retry(Effect.void))
+      )
+      yield* Fiber.interrupt(yield* start(call))
+      assert.deepInclude(yield* budget.snapshot, { calls: 2 })
     }))
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, Fiber, Random, Schedule, Scheduler, Schema } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Fiber, Random, Schedule, Scheduler, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, Deadline, Outcome, Replay, Retry, RetryBudget, Timeout } from "../src/index.ts"
 import * as arithmetic from "../src/internal/backoff.ts"
@@ -775,7 +775,7 @@ describe("Retry: which errors", () => {
       assert.strictEqual(yield* attempts(Effect.die(new Boom({ n: 1 })), { retryOn: ["Boom"] }), 1)
       assert.strictEqual(yield* attempts(Effect.die("bug"), { retryOn: () => true }), 1)
       assert.strictEqual(yield* attempts(Effect.interrupt, { retryOn: () => true }), 1)
-      const both = Effect.ensuring(Effect.fail("plain"), Effect.die("bug"))
+      const both = Effect.failCause(Cause.combine(Cause.fail("plain"), Cause.die("bug")))
       assert.strictEqual(yield* attempts(both, { retryOn: () => true }), 1)
       // a classifier may have a defect retried, which is on no list
       const { starts, work } = recorded((): Effect.Effect<never, Boom> => Effect.die("bug"))
@@ -822,6 +822,28 @@ describe("Retry: which errors", () => {
       })
       const { at, exit } = yield* drive(breaker.protect(work).pipe(retry, drawing(0.5)))
       assert.deepStrictEqual([brief(exit), at, starts.length], ["answer", 5_050, 1])
+    }))
+
+  it.effect("that refuse and are listed are, whoever they are from", () =>
+    Effect.gen(function*() {
+      class Full extends Schema.TaggedError<Full>()("Full", { retryAfter: Schema.optionalKey(Schema.Unknown) }) {
+        readonly [Outcome.symbol] = Outcome.ignored
+      }
+      const options = { times: 1, backoff: { kind: "constant", delay: 100 }, jitter: "none" } as const
+      const table: ReadonlyArray<readonly [unknown, number]> = [
+        [Duration.seconds(5), 5_050],
+        // no time that could be waited for
+        ["5 seconds", 50],
+        [undefined, 50]
+      ]
+      for (const [retryAfter, wait] of table) {
+        const { starts, work } = recorded(() => Effect.fail(new Full({ retryAfter })))
+        yield* drive(work.pipe(Retry.make({ ...options, retryOn: ["Full"] }), drawing(0.5)))
+        assert.deepStrictEqual(waits(starts), [wait])
+      }
+      const tooLong = recorded(() => Effect.fail(new Full({ retryAfter: Duration.minutes(5) })))
+      yield* drive(tooLong.work.pipe(Retry.make({ ...options, retryOn: ["Full"] })))
+      assert.strictEqual(tooLong.starts.length, 1)
     }))
 
   it("refuses what are no errors, and says why", () => {

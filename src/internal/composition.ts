@@ -133,12 +133,12 @@ export const compose = (
 
     let effect = attempt
     if (options.idempotent ?? settings.idempotent) {
-      const { dispose, retryIf } = options
+      const { dispose, onRetry, retryIf } = options
       if (hedge !== undefined) {
         effect = Hedge.run(effect, hedge, { classify, dispose, retryIf, budget: retryBudget }, reports.hedge)
       }
       if (retry !== undefined) {
-        effect = Retry.run(effect, retry, { classify, dispose, retryIf }, {
+        effect = Retry.run(effect, retry, { classify, dispose, onRetry, retryIf }, {
           ...reports.retry,
           policy: name,
           budget: retryBudget,

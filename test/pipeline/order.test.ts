@@ -108,6 +108,19 @@ describe("the order of a pipeline", () => {
     }).pipe(Effect.provide(Resilience.layer)))
 })
 
+describe("a call", () => {
+  it.effect("can watch its own retries", () =>
+    Effect.gen(function*() {
+      const pipeline = yield* Pipeline.make("p", { retry: { times: 2, jitter: "none" } })
+      const waits: Array<string> = []
+      yield* drive(pipeline.protect(failing().work, {
+        onRetry: ({ attempt, attempts, nextAt }) =>
+          Effect.sync(() => waits.push(`${attempt} of ${attempts}, again at ${nextAt}`))
+      }))
+      assert.deepStrictEqual(waits, ["1 of 3, again at 200", "2 of 3, again at 600"])
+    }).pipe(Effect.provide(Resilience.layer)))
+})
+
 describe("a budget", () => {
   it.effect("is shared by retries and hedges", () =>
     Effect.gen(function*() {
