@@ -72,6 +72,7 @@ export interface Overrides {
   readonly keyedCircuitBreaker?: KeyedCircuitBreaker.Options | false | undefined
   /** The longest one attempt may take. */
   readonly attemptTimeout?: Duration.Input | false | undefined
+  /** It fails with `ChaosInjected`. For errors of one's own put `Chaos.make` at `around.work`. */
   readonly chaos?: Chaos.Options | false | undefined
   /** Where calls that name a cache key keep their answers. */
   readonly cache?: CacheFallback.Options | false | undefined

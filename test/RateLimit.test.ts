@@ -322,6 +322,96 @@ describe("RateLimit: waiting", () => {
       }
     }))
 
+  it.effect("makes up for late timers where that makes no window too full", () =>
+    Effect.gen(function*() {
+      const started = Effect.fnUntraced(function*(kind: RateLimit.LimitOptions, calls: number) {
+        // each timer is 3 ms late
+        const { clock, now, wait } = manualClock((millis) => Effect.sync(() => wait(millis + 3)))
+        const limit = yield* RateLimit.make("late", { ...kind, wait: "Infinity" })
+        const starts: Array<number> = []
+        const call = limit.protect(Effect.sync(() => starts.push(now())))
+        yield* Effect.forEach(Array.from({ length: calls }), () => call, { concurrency: "unbounded" }).pipe(
+          Effect.provideService(Clock.Clock, clock)
+        )
+        return starts
+      })
+      // spaced evenly, on the whole: only the last one shows how late a timer is
+      assert.deepStrictEqual(
+        yield* started({ kind: "token-bucket", permits: 1, per: 10, burst: 1 }, 5),
+        [0, 13, 23, 33, 43]
+      )
+      assert.deepStrictEqual(yield* started({ kind: "sliding-window", permits: 1, per: 10 }, 5), [0, 13, 26, 39, 52])
+      assert.deepStrictEqual(
+        yield* started({ kind: "fixed-window", permits: 2, per: 10 }, 6),
+        [0, 0, 13, 13, 26, 26]
+      )
+    }))
+
+  it.effect("serves whoever was due before anything else happens, also where its timer is late", () =>
+    Effect.gen(function*() {
+      const smooth = { ...bucket, permits: 1, per: "1 second", burst: 1, wait: "1 minute" } as const
+      const events = [
+        (limit: RateLimit.RateLimit, holder: { readonly end: () => Effect.Effect<unknown> }) =>
+          Effect.andThen(holder.end(), limit.snapshot),
+        (limit: RateLimit.RateLimit) => limit.reconfigure(RateLimit.settings({ ...smooth, per: "1 hour" })),
+        (limit: RateLimit.RateLimit) => start(limit.protect(Effect.void))
+      ]
+      for (const event of events) {
+        const { clock, wait } = manualClock()
+        yield* Effect.gen(function*() {
+          const limit = yield* RateLimit.make("late", smooth)
+          const holder = yield* pending<never>(limit, { settle: () => 30 })
+          const due = yield* start(limit.protect(Effect.succeed("served")))
+          wait(1_500)
+          yield* event(limit, holder)
+          assert.strictEqual(yield* Fiber.join(due), "served")
+          // what has flown in since it was due is not lost, and is half a permit
+          assert.include([0.5, -28.5], (yield* limit.left())["permits"])
+        }).pipe(Effect.provideService(Clock.Clock, clock))
+      }
+    }))
+
+  it.effect("is not forgotten by one who becomes first while it is about to wait", () =>
+    Effect.gen(function*() {
+      const pauses = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
+      for (const operations of [3, 4, 5, 6]) {
+        for (let turns = 0; turns < 30; turns++) {
+          const limit = yield* RateLimit.make("about to wait", { ...bucket, burst: 1, wait: "Infinity" })
+          yield* limit.protect(Effect.void)
+          const ahead = yield* start(limit.protect(Effect.void))
+          const behind = yield* start(
+            Effect.provideService(limit.protect(Effect.void), Scheduler.MaxOpsBeforeYield, operations)
+          )
+          yield* pauses(turns)
+          ahead.interruptUnsafe()
+          yield* pauses(100)
+          yield* TestClock.adjust("1 second")
+          yield* pauses(100)
+          assert.isDefined(behind.pollUnsafe(), `${operations} operations at a time, after ${turns} turns`)
+        }
+      }
+    }))
+
+  it.effect("gives back what a call was handed that is interrupted before it can begin", () =>
+    Effect.gen(function*() {
+      const limit: RateLimit.RateLimit = yield* RateLimit.make("handed over", { ...bucket, wait: "Infinity" })
+      let resume: (() => void) | undefined
+      yield* start(limit.protect(
+        Effect.callback<void>((r) => {
+          resume = () => r(Effect.void)
+        }),
+        { cost: 10, ran: () => false }
+      ))
+      const waiting = yield* start(limit.protect(Effect.die("must not run"), { cost: 4 }))
+      present(resume)()
+      // it has its permits, and its fiber is to be woken
+      assert.deepInclude((yield* limit.snapshot).calls, { admitted: 2 })
+      waiting.interruptUnsafe()
+      assert.strictEqual(brief(yield* Fiber.await(waiting)), "interrupt")
+      assert.deepStrictEqual(yield* limit.left(), { permits: 10 })
+      assert.deepInclude((yield* limit.snapshot).calls, { refunded: 2, abandoned: 0 })
+    }))
+
   it.effect("is not disturbed by somebody who sets the wall clock", () =>
     Effect.gen(function*() {
       for (const kind of [bucket, sliding, fixed]) {
@@ -417,24 +507,55 @@ describe("RateLimit: several limits", () => {
       assert.strictEqual(calls.filter((fiber) => fiber.pollUnsafe() !== undefined).length, 2)
     }))
 
+  it.effect("refuse at once who would wait too long because somebody in the queue has gone", () =>
+    Effect.gen(function*() {
+      const limit = yield* RateLimit.make("windows", {
+        limits: {
+          window: { kind: "fixed-window", permits: 2, per: "10 seconds" },
+          slow: { kind: "token-bucket", permits: 1, per: "1 second", burst: 40 },
+          gate: { kind: "token-bucket", permits: 1, per: "10 seconds", burst: 1 }
+        },
+        wait: "32 seconds"
+      })
+      const none = { window: 0, slow: 0, gate: 0 }
+      yield* admits(limit, { cost: { ...none, slow: 40, gate: 1 } })
+      const call = (cost: RateLimit.Cost<"window" | "slow" | "gate">) =>
+        start(ended(limit.protect(Effect.void, { cost })))
+      const first = yield* call({ ...none, gate: 1 })
+      const gone = yield* call({ ...none, gate: 1 })
+      // opens a window at 20 s, that the next one at 29 s is still within; the last one has the window after it, at 30 s
+      const opens = yield* call({ ...none, window: 1 })
+      const within = yield* call({ ...none, window: 1, slow: 29 })
+      const last = yield* call({ ...none, window: 2 })
+      yield* TestClock.adjust("5 seconds")
+      // the window opens at 10 s now, the next one comes too late for it, and the window that it opens ends at 39 s
+      yield* Fiber.interrupt(gone)
+      yield* TestClock.adjust("1 minute")
+      const results = yield* Effect.forEach([first, opens, within, last], Fiber.join)
+      assert.deepStrictEqual(
+        results.map(({ at, exit }) => [brief(exit), at]),
+        [[undefined, 10_000], [undefined, 10_000], [undefined, 29_000], ["RateLimited", 5_000]]
+      )
+    }))
+
   it.effect("are planned anew for each queue", () =>
     Effect.gen(function*() {
       const limit = yield* RateLimit.make("anew", {
-        limits: { requests: fixed, tokens: { ...bucket, permits: 100 } },
-        wait: "10 seconds"
+        limits: { requests: bucket, tokens: { ...bucket, permits: 100 } },
+        wait: "2 seconds"
       })
-      // less of one and more of the other: whoever waits is served, and then the plan is over
       const holder = yield* pending<never>(limit, {
         cost: { requests: 10 },
         settle: () => ({ requests: 0, tokens: 2 })
       })
-      const waiting = yield* start(limit.protect(Effect.void, { cost: { requests: 1 } }))
+      const waiting = yield* start(limit.protect(Effect.void))
+      // less of one and more of the other: whoever waits is served, and then nobody waits any more
       yield* holder.end()
       yield* Fiber.join(waiting)
       assert.strictEqual(yield* admits(limit, { cost: { requests: 9 } }), true)
-      yield* start(limit.protect(Effect.void, { cost: { requests: 10 } }))
-      const late = yield* Effect.flip(limit.protect(Effect.void, { cost: { requests: 1 } }))
-      assert.strictEqual(retryAfter(late), 20_000)
+      yield* start(limit.protect(Effect.void))
+      yield* start(limit.protect(Effect.void))
+      assert.strictEqual(retryAfter(yield* Effect.flip(limit.protect(Effect.void))), 3_000)
     }))
 
   it.effect("are refunded and settled each by its own name", () =>
@@ -708,6 +829,24 @@ describe("RateLimit: keys", () => {
           yield* limit.left("held"),
           { permits: 3 }
         )
+      }
+    }))
+
+  it.effect("are as good as new also after costs that no sum is exact of", () =>
+    Effect.gen(function*() {
+      for (const kind of [bucket, sliding, fixed]) {
+        const { clock, wait } = manualClock()
+        yield* Effect.gen(function*() {
+          const limit = yield* RateLimit.make("fractions", { ...kind, per: "1 second" })
+          for (let n = 0; n < 10_000; n++) {
+            yield* admits(limit, { key: "key", cost: 1 / (1 + n % 7) })
+            wait(50)
+          }
+          wait(1_000)
+          assert.deepStrictEqual(yield* limit.left("key"), { permits: 10 })
+          for (let n = 0; n < 3; n++) yield* admits(limit, { key: "another", cost: 0 })
+          assert.strictEqual((yield* limit.snapshot).keys, 1)
+        }).pipe(Effect.provideService(Clock.Clock, clock))
       }
     }))
 
@@ -1074,6 +1213,12 @@ const makeQueue = (limits: ReadonlyArray<Model>, wait: number) => {
       now = until
     },
     ask: (call: number, costs: ReadonlyArray<number>) => {
+      // who takes nothing is not in anybody's way
+      if (costs.every((cost) => cost === 0) && firstTime(limits, costs, now, now) === now) {
+        ends.set(call, ["admitted", now])
+        held.set(call, limits.map((model) => ({ cost: 0, taken: model.take(0, now) })))
+        return
+      }
       const caller = { call, costs, latest: Math.min(now + wait, now + 2_000) }
       if (plan([...queue, caller]).includes(caller)) queue.push(caller)
       else ends.set(call, ["RateLimited", now])
@@ -1141,7 +1286,11 @@ describe("RateLimit: random runs", () => {
           } else if (kind < 7) {
             const call = calls.length
             const costs = settings.map((setting) =>
-              below(4) === 0 ? 1 + below(setting.kind === "token-bucket" ? setting.burst : setting.permits) : 1
+              below(4) === 0
+                ? 1 + below(setting.kind === "token-bucket" ? setting.burst : setting.permits)
+                : below(6) === 0
+                ? 0
+                : 1
             )
             let real = costs
             let resume = () => {}
@@ -1277,6 +1426,14 @@ describe("RateLimit: random runs", () => {
         },
         wait: 200
       })
+      // fibers that yield so often are a few turns behind the clock
+      const calm = Effect.gen(function*() {
+        for (let turn = 0; turn < 30; turn++) {
+          yield* TestClock.adjust(50)
+          yield* pauses(100)
+        }
+        assert.strictEqual((yield* limit.snapshot).waiting, 0)
+      })
       const keys = [undefined, "a", "b"]
       const ran: Array<string | undefined> = []
       let calls = 0
@@ -1303,13 +1460,12 @@ describe("RateLimit: random runs", () => {
         }
         yield* TestClock.adjust(below(60))
         if (below(10) === 0) yield* Fiber.interruptAll(fibers)
+        // nobody is left waiting for others to come by
+        if (below(20) === 0) yield* calm
       }
       assert.strictEqual(calls, 40_000)
-      // fibers that yield so often are a few turns behind the clock
-      for (let turn = 0; turn < 3; turn++) {
-        yield* TestClock.adjust("1 day")
-        yield* pauses(1_000)
-      }
+      yield* calm
+      yield* TestClock.adjust("1 day")
       const { calls: counted, limits, waiting } = yield* limit.snapshot
       assert.strictEqual(waiting, 0)
       // everybody has left in one of these ways, but for those who were interrupted before they had asked

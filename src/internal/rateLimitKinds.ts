@@ -264,7 +264,6 @@ class SlidingWindow implements Limit {
     copy.oldest = this.oldest
     copy.next = this.next
     copy.spent = this.spent
-    copy.newestSince = this.newestSince
     return copy
   }
 

@@ -72,7 +72,7 @@ export class Lane {
    * window beside other limits may open sooner then, and end before those behind.
    */
   private isMonotone: boolean
-  /** Nobody who waits was due before: it was not its turn, or there was less than there is now. */
+  /** When there was last a change that may have made somebody due. Until then nobody was who still waits. */
   private notBefore = -Infinity
 
   constructor(specs: ReadonlyArray<LimitSettings>) {
@@ -107,7 +107,6 @@ export class Lane {
       const due = this.dueOf(caller)
       if (!isDue(due, now)) break
       this.remove(caller)
-      this.notBefore = due
       this.admit(caller, due, now)
       caller.look()
     }
