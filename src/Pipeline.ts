@@ -305,7 +305,9 @@ export interface Pipeline<out PE> {
   /**
    * Runs a stream under the pipeline: permits and probes are held until it ends,
    * and nothing is replayed after its first element. The attempt timeout limits
-   * the wait for the first element, the total timeout the whole stream.
+   * the wait for the first element, the total timeout the whole stream. An adaptive
+   * limit, and a breaker that trips on slow calls, see how long the whole stream
+   * takes.
    */
   readonly protectStream: <A, E, R>(
     self: Stream.Stream<A, E, R>,
