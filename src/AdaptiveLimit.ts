@@ -29,11 +29,12 @@ import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import { Attempt, dueOf } from "./internal/attempt.ts"
-import { countOf } from "./internal/countOf.ts"
 import * as limitAlgorithms from "./internal/limitAlgorithms.ts"
 import { resolve } from "./internal/limitSettings.ts"
 import { nonEmpty, oneOf } from "./internal/options.ts"
+import { countOf } from "./internal/outcomeTags.ts"
 import { Permit, Permits, type Reason } from "./internal/permits.ts"
+import { refusal } from "./internal/refusals.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import * as Outcome from "./Outcome.ts"
 
@@ -356,7 +357,11 @@ class State implements AdaptiveLimit {
 
   refuse(reason: Reason, priority: Priority): LimitExceeded {
     this.refused[priority]++
-    return new LimitExceeded({ policy: this.name, reason, priority, limit: this.limit })
+    const error = refusal(LimitExceeded, "LimitExceeded", this.name)
+    error.reason = reason
+    error.priority = priority
+    error.limit = this.limit
+    return error
   }
 
   /** Takes over the algorithm's limit. */

@@ -26,6 +26,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { integer, nonEmpty, onlyKeys } from "./internal/options.ts"
 import { Permit, Permits, type Reason, resolveQueue } from "./internal/permits.ts"
+import { refusal } from "./internal/refusals.ts"
 import * as Outcome from "./Outcome.ts"
 
 /**
@@ -228,8 +229,11 @@ class State implements Bulkhead {
   }
 
   private full(reason: Reason): BulkheadFull {
-    const { concurrency } = this.settings
-    return new BulkheadFull({ policy: this.name, reason, concurrency, waiting: this.permits.waiting })
+    const error = refusal(BulkheadFull, "BulkheadFull", this.name)
+    error.reason = reason
+    error.concurrency = this.settings.concurrency
+    error.waiting = this.permits.waiting
+    return error
   }
 }
 

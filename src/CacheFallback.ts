@@ -41,7 +41,7 @@ import { type Course, Flights } from "./internal/cacheFlights.ts"
 import { canonical } from "./internal/cacheKey.ts"
 import { type Held, Memory, Outside, type Shelf } from "./internal/cacheStore.ts"
 import { reasonOf } from "./internal/exit.ts"
-import { guarded } from "./internal/guarded.ts"
+import { holds } from "./internal/guarded.ts"
 import { integer, millisOrZero, nonEmpty, oneOf, onlyKeys, positiveMillis, refuse } from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import { limitTime } from "./internal/timeLimit.ts"
@@ -608,5 +608,5 @@ const mayStandIn = <A, E, R>(
   if (exit._tag === "Success") return outcome._tag !== "Success"
   const found = Cause.findError(exit.cause)
   if (Result.isFailure(found) || Cause.hasDies(exit.cause)) return false
-  return staleIf === undefined ? outcome._tag !== "Success" : guarded(() => staleIf(found.success)) === true
+  return staleIf === undefined ? outcome._tag !== "Success" : holds(staleIf, found.success)
 }

@@ -32,6 +32,7 @@ import { dual } from "effect/Function"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import { resolve } from "./internal/chaosSettings.ts"
+import { guarded } from "./internal/guarded.ts"
 import type { OnlyKnown } from "./internal/onlyKnown.ts"
 import { monotonicMillis, sleepUntil } from "./internal/time.ts"
 import * as Outcome from "./Outcome.ts"
@@ -154,7 +155,7 @@ export const make = <const O extends Options<unknown>>(
 ): Policy<ErrorOf<O>> => {
   const resolved = settings(options)
   // the faults that are there fail with what ErrorOf<O> says
-  return ((self) => run(self, resolved)) as Policy<ErrorOf<O>>
+  return (self) => run(self, resolved)
 }
 
 /**
@@ -213,7 +214,7 @@ export const run = <A, E, R>(
   const { behavior, enabled, faults, latency } = settings
   if (enabled === false || (latency === undefined && behavior === undefined && faults.length === 0)) return self
   return Effect.withFiber((fiber) => {
-    if (!isOn(enabled)) return self
+    if (enabled !== true && guarded(enabled) !== true) return self
     const random = fiber.getRef(Random.Random)
     // everything is drawn before anything happens, so that a script does not depend on how long things take
     const delay = latency !== undefined && draw(random) < latency.rate
@@ -247,14 +248,6 @@ export const run = <A, E, R>(
     }
     return effect
   })
-}
-
-const isOn = (enabled: true | (() => boolean)): boolean => {
-  try {
-    return enabled === true || enabled() === true
-  } catch {
-    return false
-  }
 }
 
 // a `Random` of the user's may return anything; below 1, so that a rate of 1 always hits, and nonsense hits nothing else

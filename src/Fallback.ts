@@ -32,12 +32,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import { dual } from "effect/Function"
+import { dual, identity } from "effect/Function"
 import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { ExtractTag, Tags } from "effect/Types"
-import { guarded } from "./internal/guarded.ts"
+import { guarded, running } from "./internal/guarded.ts"
 import { nonEmpty, oneOf, refuse } from "./internal/options.ts"
+import { outcomeTags } from "./internal/outcomeTags.ts"
 import * as Outcome from "./Outcome.ts"
 
 /**
@@ -152,7 +153,8 @@ export const on: {
  * Leaves these errors, which must not be masked, and handles all others: a caller
  * who has used up an account has to know, and not be given yesterday's answer.
  * They have one of the tags, or a refinement finds them. One that throws leaves
- * the error.
+ * the error. What is left is in the type of the result: a tag that is misspelt is
+ * not.
  *
  * @category combinators
  * @since 0.1.0
@@ -339,10 +341,10 @@ const handle = <A, E, R, B, E2, R2>(
     if (Result.isFailure(found) || Cause.hasDies(cause)) return Effect.catch(Effect.failCause(cause), handler)
     const error = found.success
     return Effect.withFiber<B, E2, R2>((fiber) =>
-      Effect.provideService(handler(error), Handling, failureOf(error, cause, fiber)).pipe(
+      Effect.provideService(running(() => handler(error)), Handling, failureOf(error, cause, fiber)).pipe(
         // left alone, it keeps its cause, and what is noted there; being the handler's error it is an E2
         Effect.catchCause((left) => Effect.failCause(isOnly(error, left) ? cause as Cause.Cause<never> : left)),
-        fellBack === undefined ? keep : Effect.tap(() => Effect.sync(() => fellBack(error)))
+        fellBack === undefined ? identity : Effect.tap(() => Effect.sync(() => fellBack(error)))
       )
     )
   })
@@ -358,8 +360,6 @@ const handOn = (before: Provider, next: Provider): Provider => (error) =>
   })
 
 type Provider = Handler<unknown, unknown, unknown, unknown>
-
-const keep = <A>(a: A): A => a
 
 const isOnly = (error: unknown, cause: Cause.Cause<unknown>): boolean => {
   const [reason, ...others] = cause.reasons
@@ -382,8 +382,6 @@ const outcomeOf = (error: unknown, failure: Failure | undefined, clock: Clock.Cl
   failure !== undefined && Object.is(failure.error, error)
     ? Outcome.classify(Exit.failCause(failure.cause), failure.classify, clock)
     : Outcome.fromError(error)
-
-const outcomeTags: ReadonlyArray<Outcome.Outcome["_tag"]> = ["Success", "Failure", "Overload", "Ignored"]
 
 /** What is asked about those errors alone that its types allow, which the overloads see to. */
 type Condition = ReadonlyArray<string> | ((error: never) => boolean)

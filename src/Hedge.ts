@@ -27,6 +27,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { HedgedCall } from "./internal/hedgedCall.ts"
 import { resolve } from "./internal/hedgeSettings.ts"
 import { HedgeState } from "./internal/hedgeState.ts"
@@ -255,10 +256,12 @@ class Hedging implements Hedge {
  * @internal
  */
 export interface Watch {
-  /** Called when a hedge is about to start, so long after the call. */
-  readonly hedging: (hedge: number, after: Duration.Duration) => void
+  /** Called when a hedge is about to start, which may be in no fiber. */
+  readonly hedging: (hedge: number, caller: Fiber.Fiber<unknown, unknown>) => void
   /** Called when a hedge has won, before the call goes on. */
-  readonly won: (hedge: number) => void
+  readonly won: (hedge: number, caller: Fiber.Fiber<unknown, unknown>) => void
+  /** Whether an attempt at that time, in monotonic milliseconds, is sure to be refused. */
+  readonly willRefuse: (at: number) => boolean
 }
 
 /** @internal */

@@ -27,6 +27,7 @@ import type * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
+import { guarded } from "./internal/guarded.ts"
 import { refuse, toMillis } from "./internal/options.ts"
 
 /**
@@ -218,6 +219,8 @@ const isOutcome = (u: unknown): u is Outcome => {
     (!("retryAfter" in u) || u.retryAfter === undefined || Duration.isDuration(u.retryAfter))
 }
 
+const orNone = (u: unknown): Outcome | undefined => isOutcome(u) ? u : undefined
+
 /**
  * The outcome that an error carries under {@link symbol}, if it does.
  *
@@ -225,8 +228,7 @@ const isOutcome = (u: unknown): u is Outcome => {
  * @since 0.1.0
  */
 export const carriedBy = (error: unknown): Outcome | undefined =>
-  // an error may compute its outcome, and may be anything at all
-  guard(() => hasProperty(error, symbol) && isOutcome(error[symbol]) ? error[symbol] : undefined)
+  guarded(() => hasProperty(error, symbol) ? orNone(error[symbol]) : undefined)
 
 /**
  * The outcome of a typed error: the one it carries under {@link symbol}, else a
@@ -266,7 +268,7 @@ export const annotate: {
   2,
   <A, E, R>(self: Effect.Effect<A, E, R>, f: (cause: Cause.Cause<E>) => Outcome): Effect.Effect<A, E, R> =>
     Effect.catchCause(self, (cause) => {
-      const outcome = guard(() => f(cause))
+      const outcome = guarded(() => orNone(f(cause)))
       return Effect.failCause(
         outcome === undefined
           ? cause
@@ -274,16 +276,6 @@ export const annotate: {
       )
     })
 )
-
-// whoever classifies must never change a call's result
-const guard = (f: () => Outcome | undefined): Outcome | undefined => {
-  try {
-    const outcome = f()
-    return isOutcome(outcome) ? outcome : undefined
-  } catch {
-    return undefined
-  }
-}
 
 /**
  * The outcome of a cause. A defect is a `Failure` that is not retried, whatever
@@ -322,7 +314,7 @@ export const orElse = <A, E>(
 ): Classifier<A, E> | undefined =>
   first === undefined || second === undefined
     ? first ?? second
-    : (exit, clock) => guard(() => first(exit, clock)) ?? guard(() => second(exit, clock))
+    : (exit, clock) => guarded(() => orNone(first(exit, clock))) ?? guarded(() => orNone(second(exit, clock)))
 
 /**
  * The outcome of an exit by a classifier, or by default where the classifier
@@ -338,4 +330,4 @@ export const classify = <A, E>(
 ): Outcome =>
   classifier === undefined || (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause))
     ? fromExit(exit)
-    : guard(() => classifier(exit, clock)) ?? fromExit(exit)
+    : guarded(() => orNone(classifier(exit, clock))) ?? fromExit(exit)

@@ -18,7 +18,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Stream from "effect/Stream"
@@ -32,6 +32,7 @@ import type * as Hedge from "./Hedge.ts"
 import * as describing from "./internal/describe.ts"
 import * as live from "./internal/livePipeline.ts"
 import type { OnlyKnown } from "./internal/onlyKnown.ts"
+import { refuse } from "./internal/options.ts"
 import * as pipelineSettings from "./internal/pipelineSettings.ts"
 import * as wrapping from "./internal/protectService.ts"
 import type * as KeyedCircuitBreaker from "./KeyedCircuitBreaker.ts"
@@ -72,7 +73,6 @@ export interface Overrides {
   readonly keyedCircuitBreaker?: KeyedCircuitBreaker.Options | false | undefined
   /** The longest one attempt may take. */
   readonly attemptTimeout?: Duration.Input | false | undefined
-  /** It fails with `ChaosInjected`. For errors of one's own put `Chaos.make` at `around.work`. */
   readonly chaos?: Chaos.Options | false | undefined
   /** Where calls that name a cache key keep their answers. */
   readonly cache?: CacheFallback.Options | false | undefined
@@ -111,9 +111,8 @@ export interface Tuning extends Overrides {
 }
 
 /**
- * Policies of one's own, at named places. The errors of a `Policy` are known; those
- * of a function that takes more than an effect, such as the `protect` of another
- * pipeline, once it is one: by `Policy.compose(other.protect)`.
+ * Policies of one's own, at named places. The errors of a `Policy` are known, those
+ * of any other function are not: `Policy.compose(f)` makes it one.
  *
  * @category models
  * @since 0.1.0
@@ -137,7 +136,8 @@ type AnyPolicy = Policy<unknown>
  * @category models
  * @since 0.1.0
  */
-export interface Options extends Tuning {
+export interface Options extends Omit<Tuning, "chaos"> {
+  readonly chaos?: Chaos.Options<unknown> | false | undefined
   /** Policies of one's own. Their errors are judged like those of the work, also by `classify`. */
   readonly around?: Around | undefined
   /** What exits mean, for all calls that do not say so themselves. */
@@ -151,10 +151,9 @@ type Has<O, K extends keyof Options> = K extends keyof O ?
 type When<Condition, Error> = Condition extends true ? Error : never
 
 /** The errors that the policies of one's own add. */
-type ErrorOfAround<O> = O extends object ? {
-    [K in keyof O]: Exclude<O[K], undefined> extends Policy<infer PE> ? PE : never
-  }[keyof O]
-  : never
+type ErrorOfAround<O> = O extends object ? { [K in keyof O]-?: ErrorOfPolicy<O[K]> }[keyof O] : never
+
+type ErrorOfPolicy<P> = P extends Policy<infer PE> ? PE : never
 
 /**
  * The errors that a pipeline of these options can add, and no others.
@@ -165,7 +164,6 @@ type ErrorOfAround<O> = O extends object ? {
 export type ErrorOf<O> = O extends unknown ? (
     | When<Has<O, "totalTimeout">, Timeout.TimedOut | DeadlineExceeded>
     | When<Has<O, "attemptTimeout">, Timeout.TimedOut | DeadlineExceeded>
-    | When<Has<O, "streams">, Timeout.TimedOut>
     | When<Has<O, "throttle">, Throttle.Throttled>
     | When<Has<O, "rateLimit">, RateLimit.RateLimited>
     | When<Has<O, "bulkhead">, Bulkhead.BulkheadFull>
@@ -178,6 +176,14 @@ export type ErrorOf<O> = O extends unknown ? (
     // so that editors show the errors instead of this type
   ) extends infer Errors ? Errors : never
   : never
+
+/**
+ * The errors that a pipeline of these options can add to streams, and no others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StreamErrorOf<O> = O extends unknown ? ErrorOf<O> | When<Has<O, "streams">, Timeout.TimedOut> : never
 
 /**
  * Our own refusals, made before the work ran.
@@ -249,6 +255,9 @@ export interface CacheUse<A> extends CacheFallback.Entry<A> {
  */
 export interface StreamOptions<E> extends Omit<CallOptions<unknown, E>, "retryIf" | "dispose" | "cache"> {}
 
+/** `E`, which is not inferred from here. `NoInfer` would stay in the types that editors show. */
+type Known<E> = [E][E extends unknown ? 0 : never]
+
 /**
  * What a pipeline has done since it was made.
  *
@@ -256,8 +265,9 @@ export interface StreamOptions<E> extends Omit<CallOptions<unknown, E>, "retryIf
  * @since 0.1.0
  */
 export interface Counts {
+  /** Calls that were not answered from the cache. */
   readonly calls: number
-  /** Calls by how they ended, as `Outcome` sees it, a fallback's answer included. */
+  /** These by how they ended, as `Outcome` sees it, before any fallback. */
   readonly success: number
   readonly failure: number
   readonly overload: number
@@ -278,10 +288,12 @@ export interface Counts {
  * @category models
  * @since 0.1.0
  */
-export interface Pipeline<out PE> {
+export interface Pipeline<out PE, out SE = PE> {
   readonly name: string
   /** The options that it was made with. */
   readonly declared: Options
+  /** How configuration has changed them, or `reconfigure`. */
+  readonly tuning: Tuning
   /** What holds now. */
   readonly settings: Settings
   /** Its breaker, where it has one. */
@@ -292,14 +304,15 @@ export interface Pipeline<out PE> {
    * is left out. Each attempt runs in a fiber of its own: a `restore` of a mask
    * belongs around `protect`, not inside.
    *
-   * With a `fallback`, the errors are those that it leaves; see `Fallback`.
+   * With a `fallback`, the errors are those that it leaves; see `Fallback`. It is
+   * there or it is not: the type cannot tell of one that is there at times.
    */
   // one signature, which leaves it usable point-free: without a fallback, the last three are their defaults
   readonly protect: <A, E, R, B = never, E2 = E | PE, R2 = never>(
     self: Effect.Effect<A, E, R>,
     options?: CallOptions<A, E> & {
       /** Answers in place of a failed call. It is given the errors of the work and of the pipeline. */
-      readonly fallback?: ((error: E | PE) => Effect.Effect<B, E2, R2>) | undefined
+      readonly fallback?: (error: Known<E> | PE) => Effect.Effect<B, E2, R2>
     }
   ) => Effect.Effect<A | B, E2, R | R2>
   /**
@@ -312,11 +325,15 @@ export interface Pipeline<out PE> {
   readonly protectStream: <A, E, R>(
     self: Stream.Stream<A, E, R>,
     options?: StreamOptions<E>
-  ) => Stream.Stream<A, E | PE, R>
+  ) => Stream.Stream<A, E | SE, R>
   /**
    * Changes the options while calls are in flight: these end under the former
    * ones, and policies keep their state. Parts may be changed and left out, but
    * not added to those that it was made with. Bad options throw a `RangeError`.
+   *
+   * The changes lie over the options that the code declares, in place of all
+   * former changes, those of configuration included: to add to these, spread
+   * `tuning`.
    */
   readonly reconfigure: (options: Tuning) => Effect.Effect<void>
 }
@@ -338,7 +355,17 @@ export interface Pipeline<out PE> {
  * @category models
  * @since 0.1.0
  */
-export type OnlyKnownKeys<O> = OnlyKnown<O, Options>
+export type OnlyKnownKeys<O> = OnlyKnown<O, Options> & WithKnownErrors<O>
+
+/** Refuses policies of one's own whose errors the compiler cannot tell. */
+type WithKnownErrors<O> = O extends { readonly around: infer Around } ? {
+    readonly around: {
+      readonly [K in keyof Around]: unknown extends ErrorOfPolicy<Around[K]>
+        ? "wrap it in Policy.compose, so that its errors are known"
+        : Around[K]
+    }
+  }
+  : unknown
 
 /**
  * The settings of a part, and the name under which it keeps its state.
@@ -419,9 +446,10 @@ export const settings = (name: string, options: Options): Settings => pipelineSe
 export const make = <const O extends Options>(
   name: string,
   options: O & OnlyKnownKeys<O>
-): Effect.Effect<Pipeline<ErrorOf<O>>, never, Resilience.Resilience> => {
-  // `fromSettings` adds the errors of the parts that are there, which is what ErrorOf<O> says
-  return fromSettings(settings(name, options)) as Effect.Effect<Pipeline<ErrorOf<O>>, never, Resilience.Resilience>
+): Effect.Effect<Pipeline<ErrorOf<O>, StreamErrorOf<O>>, never, Resilience.Resilience> => {
+  // `fromSettings` adds the errors of the parts that are there, which is what the two types say
+  type Made = Effect.Effect<Pipeline<ErrorOf<O>, StreamErrorOf<O>>, never, Resilience.Resilience>
+  return fromSettings(settings(name, options)) as Made
 }
 
 /**
@@ -479,7 +507,9 @@ export interface TestOptions extends Pick<Resilience.TestOptions, "delays" | "pa
  * @category models
  * @since 0.1.0
  */
-export interface ServiceClass<Self, Id extends string, PE> extends Context.ServiceClass<Self, Id, Pipeline<PE>> {
+export interface ServiceClass<Self, Id extends string, PE, SE = PE>
+  extends Context.ServiceClass<Self, Id, Pipeline<PE, SE>>
+{
   /** The pipeline, with its state in `Resilience`. */
   readonly layer: Layer.Layer<Self, never, Resilience.Resilience>
   /** The pipeline for tests, with a `Resilience` of its own: retries do not wait. */
@@ -512,21 +542,28 @@ export const Service = <Self>() =>
 <const Id extends string, const O extends Options>(
   id: Id,
   options: O & OnlyKnownKeys<O>
-): ServiceClass<Self, Id, ErrorOf<O>> => {
+): ServiceClass<Self, Id, ErrorOf<O>, StreamErrorOf<O>> => {
   const made = make<O>(id, options)
-  const Tag = Context.Service<Self, Pipeline<ErrorOf<O>>>()(id)
+  const Tag = Context.Service<Self, Pipeline<ErrorOf<O>, StreamErrorOf<O>>>()(id)
   const layer = Layer.effect(Tag, made)
   return Object.assign(Tag, {
     layer,
-    layerTest: ({ circuitBreaker, faults, ...rest }: TestOptions = {}) =>
-      Layer.provideMerge(
-        layer,
-        Resilience.layerTest({
-          ...rest,
-          ...(circuitBreaker === undefined ? {} : { circuitBreakers: { [id]: circuitBreaker } }),
-          ...(faults === undefined ? {} : { faults: { [id]: faults } })
-        })
-      )
+    layerTest: ({ circuitBreaker, faults, ...rest }: TestOptions = {}) => {
+      if (circuitBreaker !== undefined && !options.circuitBreaker) {
+        refuse(
+          `Pipeline ${JSON.stringify(id)}.layerTest`,
+          "circuitBreaker",
+          "left out where there is none",
+          circuitBreaker
+        )
+      }
+      const test = Resilience.layerTest({
+        ...rest,
+        ...(circuitBreaker === undefined ? {} : { circuitBreakers: { [id]: circuitBreaker } }),
+        ...(faults === undefined ? {} : { faults: { [id]: faults } })
+      })
+      return Layer.provideMerge(layer, test)
+    }
   })
 }
 
@@ -542,9 +579,10 @@ export const Service = <Self>() =>
  */
 export type Source<PE> = Pipeline<PE> | Context.Key<unknown, Pipeline<PE>>
 
-type AnswerOf<Method> = Method extends (...args: never) => infer Answer ? Answer : Method
-type ArgumentsOf<Method> = Method extends (...args: infer Arguments) => unknown ? Arguments : []
-type SuccessOfMethod<Method> = AnswerOf<Method> extends Effect.Effect<infer A, unknown, unknown> ? A : void
+// of a method with several signatures, these are those of the last
+type AnswerOf<Method> = NonNullable<Method> extends (...args: never) => infer Answer ? Answer : NonNullable<Method>
+type ArgumentsOf<Method> = NonNullable<Method> extends (...args: infer Arguments) => unknown ? Arguments : []
+type SuccessOfMethod<Method> = AnswerOf<Method> extends Effect.Effect<infer A, unknown, unknown> ? A : never
 type ErrorOfMethod<Method> = AnswerOf<Method> extends Effect.Effect<unknown, infer E, unknown> ? E
   : AnswerOf<Method> extends Stream.Stream<unknown, infer E, unknown> ? E
   : never
@@ -557,27 +595,33 @@ type ErrorOfMethod<Method> = AnswerOf<Method> extends Effect.Effect<unknown, inf
  * @category models
  * @since 0.1.0
  */
-export type Protection<Method> =
-  | Source<ErrorOfMethod<Method>>
-  | {
-    readonly pipeline: Source<ErrorOfMethod<Method>>
-    readonly options?: ((...args: ArgumentsOf<Method>) => MethodOptions<Method>) | undefined
-  }
-  | {
-    readonly pipeline: Source<PipelineError>
-    readonly mapError: (error: PipelineError) => ErrorOfMethod<Method>
-    readonly options?: ((...args: ArgumentsOf<Method>) => MethodOptions<Method>) | undefined
-  }
+export type Protection<Method> = AnswerOf<Method> extends
+  Effect.Effect<unknown, unknown, unknown> | Stream.Stream<unknown, unknown, unknown> ?
+    | Source<ErrorOfMethod<Method>>
+    | {
+      readonly pipeline: Source<ErrorOfMethod<Method>>
+      readonly options?: ((...args: ArgumentsOf<Method>) => MethodOptions<Method>) | undefined
+    }
+    | {
+      readonly pipeline: Source<PipelineError>
+      readonly mapError: (error: PipelineError) => ErrorOfMethod<Method>
+      readonly options?: ((...args: ArgumentsOf<Method>) => MethodOptions<Method>) | undefined
+    }
+  : never
 
 /**
- * What a call of a method says about itself.
+ * What a call of a method says about itself: that of a stream what a stream can,
+ * any other also what answers in place of a failed call, before `mapError`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface MethodOptions<Method>
-  extends Omit<CallOptions<SuccessOfMethod<Method>, ErrorOfMethod<Method>>, "cache">
-{}
+export type MethodOptions<Method> = AnswerOf<Method> extends Stream.Stream<unknown, infer E, unknown> ? StreamOptions<E>
+  : CallOptions<SuccessOfMethod<Method>, ErrorOfMethod<Method>> & {
+    readonly fallback?: (
+      error: ErrorOfMethod<Method> | PipelineError
+    ) => Effect.Effect<SuccessOfMethod<Method>, ErrorOfMethod<Method>>
+  }
 
 type RequirementOf<Chosen> = Chosen extends { readonly pipeline: infer Source } ? RequirementOf<Source>
   : Chosen extends Context.Key<infer Id, unknown> ? Id

@@ -28,20 +28,23 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { guarded } from "./internal/guarded.ts"
 import type { OnlyKnown } from "./internal/onlyKnown.ts"
 import { nonEmpty, optionalFunction } from "./internal/options.ts"
 import { Lanes } from "./internal/rateLimitKeys.ts"
 import type { Held } from "./internal/rateLimitKinds.ts"
-import { Caller, isDue, type Lane, type Shortage } from "./internal/rateLimitLane.ts"
-import { isRefusal } from "./internal/rateLimitRefusal.ts"
+import { Caller, type Lane, type Shortage } from "./internal/rateLimitLane.ts"
 import { checkCost, costOf, isCost, only, resolve } from "./internal/rateLimitSettings.ts"
-import { monotonicMillis, sleepUntil } from "./internal/time.ts"
+import { isRefusal, refusal } from "./internal/refusals.ts"
+import { isDue, monotonicMillis, remaining, sleepUntil } from "./internal/time.ts"
 import { standing } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 
@@ -480,9 +483,11 @@ class Call<A, E> extends Caller {
     const short = limits[limit]
     counts.refused++
     if (short !== undefined) short.refused++
-    // whole milliseconds, rounded up: who comes back then does not come too early
-    const retryAfter = due === Infinity ? undefined : Duration.millis(Math.ceil(due - now))
-    this.refusal = rateLimited(name, this.options.key, short?.name ?? only, retryAfter)
+    const { key } = this.options
+    const error = this.refusal = refusal(RateLimited, "RateLimited", name)
+    if (key !== undefined) error.key = key
+    error.limit = short?.name ?? only
+    if (due !== Infinity) error.retryAfter = remaining(due, now)
   }
 
   reprice(): void {
@@ -503,9 +508,10 @@ class Call<A, E> extends Caller {
       return
     }
     lane.running--
+    const { settle } = this.options
     const hasRun = this.hasRun(exit)
     // this limit's own refusal has been ruled out
-    const real = hasRun ? this.realCost(exit as Exit.Exit<A, E>) : 0
+    const real = hasRun ? settle && guarded(() => settle(exit as Exit.Exit<A, E>)) : 0
     if (real === undefined) {
       for (const one of held) one.end()
       return
@@ -530,21 +536,11 @@ class Call<A, E> extends Caller {
   private hasRun(exit: Exit.Exit<unknown, unknown>): boolean {
     const { ran } = this.options
     if (!this.hasBegun) return false
-    if (ran === undefined) return !isRefusal(exit)
-    try {
-      return ran() !== false
-    } catch {
-      // it has not said no
-      return true
+    if (ran === undefined) {
+      return exit._tag === "Success" || !isRefusal(Option.getOrUndefined(Cause.findErrorOption(exit.cause)))
     }
-  }
-
-  private realCost(exit: Exit.Exit<A, E>): Cost | undefined {
-    try {
-      return this.options.settle?.(exit)
-    } catch {
-      return undefined
-    }
+    // one that throws has not said no
+    return guarded(ran) !== false
   }
 }
 
@@ -586,21 +582,4 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
       ? `${who}: the call costs more ${limit} than there can ever be`
       : `${who}: too few ${limit} left, try again in ${Duration.format(retryAfter)}`
   }
-}
-
-/** A refusal without a stack, whose trace would take far longer than to refuse: under load this has to be quick. */
-const rateLimited = (
-  policy: string,
-  key: string | undefined,
-  limit: string,
-  retryAfter: Duration.Duration | undefined
-): RateLimited => {
-  // what the constructor sets, but for the stack: it is an instance for all who ask, the schema included
-  const error: { -readonly [K in keyof RateLimited]: RateLimited[K] } = Object.create(RateLimited.prototype)
-  error._tag = "RateLimited"
-  error.policy = policy
-  if (key !== undefined) error.key = key
-  error.limit = limit
-  if (retryAfter !== undefined) error.retryAfter = retryAfter
-  return error
 }

@@ -21,7 +21,7 @@ import * as CacheFallback from "./CacheFallback.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import * as Hedge from "./Hedge.ts"
 import { Current as CurrentCall } from "./internal/call.ts"
-import { differences } from "./internal/differences.ts"
+import { differences, isSame } from "./internal/differences.ts"
 import { reasonOf } from "./internal/exit.ts"
 import { openTime } from "./internal/openTime.ts"
 import { oneOf, onlyKeys } from "./internal/options.ts"
@@ -151,9 +151,12 @@ export class Resilience extends Context.Service<Resilience, {
   /**
    * Tells the listeners, if there are any; the event is only made for them. It is
    * given the time and the number of the call that is running. For policies of
-   * one's own, which call it within a running effect.
+   * one's own, which call it within a running effect, or say by which fiber.
    */
-  readonly publish: (event: (at: number, call: number) => ResilienceEvent) => void
+  readonly publish: (
+    event: (at: number, call: number) => ResilienceEvent,
+    by?: Fiber.Fiber<unknown, unknown>
+  ) => void
   /**
    * Gives a pipeline its name, or returns the one that has it already where their
    * options are the same.
@@ -244,6 +247,11 @@ const testMode = (options: TestOptions): TestMode => {
   for (const [name, state] of Object.entries(options.circuitBreakers ?? {})) {
     oneOf("Resilience.layerTest", `circuitBreakers.${name}`, state, ["Closed", "Open", "HalfOpen"])
   }
+  for (const [name, faults] of Object.entries(options.faults ?? {})) {
+    for (const fault of faults) {
+      oneOf("Resilience.layerTest", `faults.${name}.kind`, fault.kind, ["pass", "hang", "fail", "die"])
+    }
+  }
   return {
     delays: options.delays ?? false,
     passThrough: options.passThrough ?? false,
@@ -274,8 +282,7 @@ const make = Effect.fnUntraced(function*(options: {
   let listeners = 0
   let calls = 0
 
-  const publish: Resilience["Service"]["publish"] = (event) => {
-    const fiber = Fiber.getCurrent()
+  const publish: Resilience["Service"]["publish"] = (event, fiber = Fiber.getCurrent()) => {
     if (listeners === 0 || fiber === undefined) return
     const made = event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), fiber.getRef(CurrentCall)?.id ?? 0)
     // for a full one only the effect makes room, and without it all listeners would lose what is new
@@ -393,12 +400,14 @@ const make = Effect.fnUntraced(function*(options: {
     adopt: (pipeline) => {
       const named = pipelines.get(pipeline.name)
       if (named === undefined) pipelines.set(pipeline.name, pipeline)
-      return named !== undefined && differences(named.declared, pipeline.declared).length === 0 ? named : pipeline
+      return named !== undefined && isSame(named.declared, pipeline.declared) ? named : pipeline
     },
     numbered: (self) =>
-      Effect.suspend(() =>
-        listeners === 0 ? self : Effect.provideService(self, CurrentCall, { id: ++calls, attempts: 0 })
-      ),
+      Effect.withFiber((fiber) => {
+        if (listeners > 0) return Effect.provideService(self, CurrentCall, { id: ++calls, attempts: 0 })
+        // within another call that has a number, it is not that one
+        return fiber.getRef(CurrentCall) === undefined ? self : Effect.provideService(self, CurrentCall, undefined)
+      }),
     snapshots,
     events: Stream.unwrap(
       Effect.as(

@@ -217,14 +217,19 @@ export const unclaimed: Effect.Effect<ReadonlyArray<string>, never, Resilience.R
  */
 export const reconfigure = (data: unknown): Effect.Effect<void, ConfigInvalid, Resilience.Resilience> =>
   Effect.gen(function*() {
-    const tunings = yield* decode(data)
     const live = yield* Effect.flatMap(Resilience.Resilience, ({ pipelines }) => pipelines)
+    const decoded = decodeAll(PipelinesSchema, data)
+    if (Result.isFailure(decoded)) {
+      const unknown = Object.keys(Object(data)).filter((name) => !live.has(name))
+      return yield* invalid([...decoded.failure, ...unknown.map(unknownName)])
+    }
+    const tunings = decoded.success
     const problems: Array<Problem> = []
     const changes: Array<Effect.Effect<void>> = []
     for (const [name, tuning] of Object.entries(tunings)) {
       const pipeline = live.get(name)
       if (pipeline === undefined) {
-        problems.push({ path: [name], message: "is not the name of any pipeline" })
+        problems.push(unknownName(name))
         continue
       }
       problems.push(...problemsOf(name, tuning, (tuning) => tune(name, pipeline.declared, tuning)))
@@ -233,6 +238,8 @@ export const reconfigure = (data: unknown): Effect.Effect<void, ConfigInvalid, R
     if (problems.length > 0) return yield* invalid(problems)
     yield* Effect.uninterruptible(Effect.all(changes, { discard: true }))
   })
+
+const unknownName = (name: string): Problem => ({ path: [name], message: "is not the name of any pipeline" })
 
 /**
  * Makes pipelines from data alone, or finds those that have been made from the same

@@ -22,15 +22,16 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import { hasProperty } from "effect/Predicate"
-import * as Random from "effect/Random"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { CircuitOpen } from "./CircuitBreaker.ts"
 import * as backoff from "./internal/backoff.ts"
+import { Delays } from "./internal/delays.ts"
 import { reasonOf } from "./internal/exit.ts"
+import { guarded, holds, running } from "./internal/guarded.ts"
 import type { OnlyKnown } from "./internal/onlyKnown.ts"
-import { answeredMillis } from "./internal/options.ts"
+import { statedRetryAfter } from "./internal/refusals.ts"
 import * as replay from "./internal/replay.ts"
 import { defaultBackoff, resolve } from "./internal/retrySettings.ts"
 import { monotonicMillis, sleepUntil } from "./internal/time.ts"
@@ -240,7 +241,7 @@ export interface Progress {
 type FunctionBackoff = (retry: number, reason: unknown) => Duration.Input
 
 /** Where delays before jitter come from. */
-type Delays =
+type DelaySource =
   | { readonly kind: "formula"; readonly at: backoff.BaseDelay }
   | { readonly kind: "schedule"; readonly schedule: Schedule.Schedule<unknown> }
   | { readonly kind: "function"; readonly at: FunctionBackoff }
@@ -255,7 +256,7 @@ export interface Settings {
   readonly times: number
   readonly maxElapsed: number
   readonly maxRetryAfter: number
-  readonly delays: Delays
+  readonly delays: DelaySource
   readonly spread: backoff.Spread
   readonly cap: number
   readonly retryOn: ErrorSelection | undefined
@@ -397,7 +398,7 @@ export const run = <A, E, R>(
 ): Effect.Effect<A, E | RetriesExhausted, R> =>
   Effect.withFiber((fiber) => new Run(self, settings, call, watch, fiber).begin())
 
-type Step = (now: number, input: unknown) => Effect.Effect<number | undefined>
+const otherwise = backoff.doubling(defaultBackoff)
 
 /** The wait before the next attempt, or why there is none. */
 type Wait = number | "stop" | "exhausted"
@@ -419,9 +420,7 @@ class Run<A, E, R> implements replay.Replay {
   private readonly context: Context.Context<never>
   private readonly attemptContext: Context.Context<never>
   private attempt = 1
-  private previous = 0
-  private first: number | undefined
-  private step: Step | undefined
+  private delays: Delays | undefined
   private isCommitted = false
   /** Whether a permit has been spent on an attempt that has not begun yet. */
   private holdsPermit = false
@@ -510,7 +509,7 @@ class Run<A, E, R> implements replay.Replay {
         const again = Effect.suspend(() => this.again(exit, wait))
         return exit._tag === "Failure"
           ? Effect.succeed(again)
-          : Effect.as(Effect.ignoreCause(Effect.suspend(() => dispose(exit.value)), { log: true }), again)
+          : Effect.as(Effect.ignoreCause(running(() => dispose(exit.value)), { log: true }), again)
       })
     }
     return Effect.flatten(
@@ -539,18 +538,11 @@ class Run<A, E, R> implements replay.Replay {
     if (retryAfter !== undefined && (retryAfter > settings.maxRetryAfter || retryAfter === Infinity)) {
       return this.decline("retryAfter", reason)
     }
-    return Effect.flatMap(this.baseDelay(reason), (base) => {
-      if (base === undefined) return exhausted
-      const delay = backoff.delay({
-        base,
-        // who is refused together must not return together
-        spread: isRefusal && settings.spread === backoff.none ? backoff.full : settings.spread,
-        cap: settings.cap,
-        u: unitInterval(this.fiber.getRef(Random.Random).nextDoubleUnsafe()),
-        previous: this.previous,
-        first: this.first ??= base,
-        retryAfter
-      })
+    // who is refused together must not return together
+    const spread = isRefusal && settings.spread === backoff.none ? backoff.full : settings.spread
+    const delays = this.delays ??= new Delays(settings, otherwise)
+    return Effect.flatMap(delays.next(this.fiber, reason, retryAfter, spread), (delay) => {
+      if (delay === undefined) return exhausted
       const now = monotonicMillis(clock)
       if (now + delay - this.startedAt > settings.maxElapsed) return exhausted
       // no time would be left for an attempt, or it would not be made
@@ -578,24 +570,6 @@ class Run<A, E, R> implements replay.Replay {
     if (abortOn !== undefined && selects(abortOn, error.success)) return false
     if (retryCircuitOpen && isCircuitOpen(reason)) return true
     return retryOn === undefined ? Outcome.isRetryable(outcome) : selects(retryOn, error.success)
-  }
-
-  /** The delay before jitter; `undefined` where a schedule has come to its end. */
-  private baseDelay(reason: unknown): Effect.Effect<number | undefined> {
-    const { attempt, clock, settings: { delays }, step } = this
-    if (delays.kind === "formula") return Effect.succeed(delays.at(attempt))
-    if (delays.kind === "function") {
-      return Effect.sync(() =>
-        answeredMillis(() => delays.at(attempt, reason)) ??
-          Math.min(defaultBackoff.cap, backoff.exponential(defaultBackoff.base, 2)(attempt))
-      )
-    }
-    const now = monotonicMillis(clock)
-    if (step !== undefined) return step(now, reason)
-    return Effect.flatMap(scheduleDelays(delays.schedule), (made) => {
-      this.step = made
-      return made(now, reason)
-    })
   }
 
   private failed(reason: unknown): Failed {
@@ -631,7 +605,6 @@ class Run<A, E, R> implements replay.Replay {
     }
     watch?.retrying(progress)
     this.attempt++
-    this.previous = delay
     const wait = watch?.sleeps === false ? Effect.void : sleepUntil(clock, monotonicMillis(clock) + delay)
     const onRetry = this.call?.onRetry ?? this.settings.onRetry
     const told = onRetry === undefined ? wait : beside(wait, Effect.suspend(() => onRetry(progress)))
@@ -659,43 +632,13 @@ const beside = (self: Effect.Effect<void>, that: Effect.Effect<unknown>): Effect
 const stop: Effect.Effect<Wait> = Effect.succeed("stop")
 const exhausted: Effect.Effect<Wait> = Effect.succeed("exhausted")
 
-// a `Random` of the user's may return anything
-const unitInterval = (u: number): number => u >= 0 && u <= 1 ? u : u > 1 ? 1 : 0
-
-// an error may be anything, even a proxy that must not be asked
-const guard = <A>(f: () => A): A | undefined => {
-  try {
-    return f()
-  } catch {
-    return undefined
-  }
-}
-
-const isCircuitOpen = (reason: unknown): boolean => guard(() => reason instanceof CircuitOpen) === true
-
-/** The `retryAfter` of a refusal, whose outcome has none. */
-const statedRetryAfter = (reason: unknown): Duration.Duration | undefined =>
-  guard(() =>
-    hasProperty(reason, "retryAfter") && Duration.isDuration(reason.retryAfter) ? reason.retryAfter : undefined
-  )
+const isCircuitOpen = (reason: unknown): boolean => guarded(() => reason instanceof CircuitOpen) === true
 
 const selects = (errors: ErrorSelection, error: unknown): boolean =>
   typeof errors === "function"
     ? holds(errors, error)
-    : guard(() => hasProperty(error, "_tag") && typeof error._tag === "string" && errors.includes(error._tag)) === true
-
-// a predicate that throws has not asked for another attempt
-const holds = <A>(predicate: (a: A) => boolean, a: A): boolean => guard(() => predicate(a)) === true
-
-// whatever else a schedule does than go on is its end
-const scheduleDelays = (
-  schedule: Schedule.Schedule<unknown>
-): Effect.Effect<(now: number, input: unknown) => Effect.Effect<number | undefined>> =>
-  Effect.map(Schedule.toStep(schedule), (step) => (now, input) =>
-    Effect.map(Effect.exit(step(now, input)), (exit) => {
-      const millis = exit._tag === "Success" ? Duration.toMillis(exit.value[1]) : Infinity
-      return Number.isFinite(millis) ? millis : undefined
-    }))
+    : guarded(() => hasProperty(error, "_tag") && typeof error._tag === "string" && errors.includes(error._tag)) ===
+      true
 
 /**
  * All attempts were used up. Only with `onExhausted: "wrap"`.

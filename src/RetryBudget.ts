@@ -20,7 +20,7 @@
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { integer, nonEmpty, onlyKeys, positiveMillis, refuse } from "./internal/options.ts"
+import { integer, nonEmpty, onlyKeys, positiveMillis, rate, refuse } from "./internal/options.ts"
 import { RotatingCounts } from "./internal/rotatingCounts.ts"
 import { monotonicMillis } from "./internal/time.ts"
 
@@ -66,15 +66,17 @@ const maxBuckets = 10_000
 export const settings = (options: Options = {}): Settings => {
   onlyKeys("RetryBudget", options, ["share", "minimum", "window", "buckets"])
   const { buckets: parts = 10, minimum = 10, share = 0.2 } = options
-  if (!(typeof share === "number" && share >= 0 && share <= 1)) {
-    refuse("RetryBudget", "share", "a number from 0 to 1", share)
-  }
   const buckets = integer("RetryBudget", "buckets", parts, 1, maxBuckets)
   const window = positiveMillis("RetryBudget", "window", options.window ?? 10_000)
   if (window < buckets) {
     refuse("RetryBudget", "window", `at least a millisecond for each of its ${buckets} buckets`, options.window)
   }
-  return { share, minimum: integer("RetryBudget", "minimum", minimum, 0), window, buckets }
+  return {
+    share: rate("RetryBudget", "share", share),
+    minimum: integer("RetryBudget", "minimum", minimum, 0),
+    window,
+    buckets
+  }
 }
 
 /**

@@ -32,8 +32,10 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import { Delays, type DelaySettings } from "./internal/delays.ts"
 import { reasonOf } from "./internal/exit.ts"
 import {
+  aFunction,
   flag,
   integer,
   millisOrZero,
@@ -42,11 +44,9 @@ import {
   onlyKeys,
   optionalFunction,
   positiveMillis,
-  refuse,
   within
 } from "./internal/options.ts"
 import { type Chunk, drain, Handover, toStream } from "./internal/streamHandover.ts"
-import { Delays, type DelaySettings } from "./internal/superviseDelays.ts"
 import { defaultBackoff, judge, Loop, type Shared, type Work } from "./internal/superviseLoop.ts"
 import { monotonicMillis, sleepUntil } from "./internal/time.ts"
 import { inOwnFiber, limitTime, standing } from "./internal/timeLimit.ts"
@@ -88,7 +88,7 @@ export interface Options {
  * @since 0.1.0
  */
 export interface Settings {
-  readonly backoff: Pick<Retry.Settings, "delays" | "spread" | "cap">
+  readonly backoff: DelaySettings
   readonly healthyAfter: number
   readonly times: number
   readonly maxRetryAfter: number
@@ -456,7 +456,7 @@ const polling = <A, E>(options: PollOptions<A, E>): Polling<A, E> => {
   onlyKeys(where, options, ["until", "timeout", "interval", "jitter", "failures", "classify", "policy"])
   const { failures = 3, interval = everySecond, jitter = "none", policy = "Supervise", until } = options
   return {
-    until: typeof until === "function" ? until : refuse(where, "until", "a function", until),
+    until: aFunction(where, "until", until),
     classify: optionalFunction(where, "classify", options.classify),
     millis: positiveMillis(where, "timeout", options.timeout),
     delays: delaysOf(where, interval, jitter),
@@ -573,7 +573,7 @@ class Poll<A, E, R> {
       const now = monotonicMillis(clock)
       const end = standing(fiber)?.expiresAt ?? Infinity
       return Effect.flatMap(
-        this.delays.next(fiber, now, reason, retryAfter),
+        this.delays.next(fiber, reason, retryAfter),
         (delay): Effect.Effect<A, E | PollTimedOut, R> =>
           delay === undefined || now + delay >= end
             ? Effect.fail(this.timedOut(clock))

@@ -36,8 +36,9 @@ import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import { Attempt, dueOf } from "./internal/attempt.ts"
-import { countOf } from "./internal/countOf.ts"
 import { integer, nonEmpty, onlyKeys, positiveMillis, refuse, share } from "./internal/options.ts"
+import { countOf } from "./internal/outcomeTags.ts"
+import { refusal } from "./internal/refusals.ts"
 import { RotatingCounts } from "./internal/rotatingCounts.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import * as Outcome from "./Outcome.ts"
@@ -289,7 +290,9 @@ class Call<A, E> extends Attempt<A, E> {
       if (chance > 0 && this.fiber.getRef(Random.Random).nextDoubleUnsafe() < chance) {
         window.add(1, 0, now)
         this.throttle.counts.refused++
-        return Effect.fail(new Throttled({ policy: name, probability: chance }))
+        const error = refusal(Throttled, "Throttled", name)
+        error.probability = chance
+        return Effect.fail(error)
       }
     }
     this.hasBegun = true

@@ -50,17 +50,31 @@ export const make = (options: Options): Policy<TimedOut | DeadlineExceeded> => {
   const { limit, policy = "Timeout" } = options
   oneOf("Timeout", "limit", limit, ["attempt", "total"])
   nonEmpty("Timeout", "policy", policy)
-  const own = { millis, timeout: { policy, limit, millis } }
-  return (self) =>
-    limitTime(self, own, (struck) =>
-      struck.timeout === undefined
-        ? new DeadlineExceeded({ policy })
-        : new TimedOut({
-          policy: struck.timeout.policy,
-          limit: struck.timeout.limit,
-          after: Duration.millis(struck.timeout.millis)
-        }))
+  return limiting({ policy, limit, millis }, () => {})
 }
+
+/**
+ * The timeout of checked options. It tells of each error that it raises, which may
+ * have the name of another: that of an inherited limit that is sooner.
+ *
+ * @internal
+ */
+export const limiting = (
+  timeout: { readonly policy: string; readonly limit: Options["limit"]; readonly millis: number },
+  raising: (error: TimedOut | DeadlineExceeded) => void
+): Policy<TimedOut | DeadlineExceeded> =>
+(self) =>
+  limitTime(self, { millis: timeout.millis, timeout }, (struck) => {
+    const error = struck.timeout === undefined
+      ? new DeadlineExceeded({ policy: timeout.policy })
+      : new TimedOut({
+        policy: struck.timeout.policy,
+        limit: struck.timeout.limit,
+        after: Duration.millis(struck.timeout.millis)
+      })
+    raising(error)
+    return error
+  })
 
 /**
  * Limits one attempt. It belongs inside a retry, next to the work.

@@ -4,13 +4,12 @@ import { TestClock } from "effect/testing"
 import * as AdaptiveLimit from "../src/AdaptiveLimit.ts"
 import { Deadline, Outcome, Timeout } from "../src/index.ts"
 import * as limitAlgorithms from "../src/internal/limitAlgorithms.ts"
-import { Boom, brief, drive, errorOf, manualClock, present, Says, start } from "./support.ts"
+import { type Boom, boom, brief, draws, drive, errorOf, manualClock, present, Says, start } from "./support.ts"
 
 // what the types forbid, and what JavaScript, JSON and casts bring in all the same
 const bad = (options: unknown) => () => AdaptiveLimit.make("l", options as never)
 
 const aimd = { kind: "aimd" } as const
-const boom = Effect.fail(new Boom({ n: 0 }))
 const limitOf = (limit: AdaptiveLimit.AdaptiveLimit) => Effect.map(limit.snapshot, ({ limit }) => limit)
 
 /** Calls that are let in and end when they are told to. */
@@ -293,8 +292,7 @@ describe("AdaptiveLimit.protect", () => {
   it.effect("leaves no permit and no waiter behind when calls are interrupted at random, over 100,000 steps", () => {
     const { clock, wait } = manualClock()
     return Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+      const { below } = yield* draws
       const algorithms: ReadonlyArray<AdaptiveLimit.Algorithm> = [aimd, { kind: "vegas", probe: 3 }, {
         kind: "gradient2"
       }]

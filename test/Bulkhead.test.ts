@@ -5,7 +5,7 @@ import * as Bulkhead from "../src/Bulkhead.ts"
 import { Deadline, Outcome, Timeout } from "../src/index.ts"
 import { Permit, Permits } from "../src/internal/permits.ts"
 import { Line, Link } from "../src/internal/waiters.ts"
-import { Boom, brief, drive, ended, errorOf, present, start } from "./support.ts"
+import { Boom, brief, draws, drive, ended, errorOf, present, start } from "./support.ts"
 
 // what the types forbid, and what JavaScript, JSON and casts bring in all the same
 const bad = (options: unknown) => () => Bulkhead.make("b", options as never)
@@ -372,8 +372,7 @@ describe("Line", () => {
 
   it.effect("agrees with a model that keeps arrays, over 20,000 random steps", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+      const { below } = yield* draws
       const line = new Line<Node>()
       // keys in the order of their turns, and who waits under each
       let model: Array<{ readonly key: string | undefined; readonly nodes: Array<Node> }> = []

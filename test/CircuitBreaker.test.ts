@@ -28,7 +28,20 @@ import {
   specs,
   type Tag
 } from "./circuitBreakerModel.ts"
-import { admits, Boom, brief, errorOf, feed, manualClock, present, Says, start, stateOf } from "./support.ts"
+import {
+  admits,
+  Boom,
+  brief,
+  draws,
+  errorOf,
+  feed,
+  manualClock,
+  pauses,
+  present,
+  Says,
+  start,
+  stateOf
+} from "./support.ts"
 
 /** A breaker that one failure has opened, and whose open time is over: the next call is its only probe. */
 const dueForProbe = Effect.fnUntraced(function*(name: string) {
@@ -474,10 +487,7 @@ describe("CircuitBreaker.protect", () => {
     "leaves no probe behind when 100,000 calls are interrupted at random instants, modes coming and going",
     () =>
       Effect.gen(function*() {
-        const random = yield* Random.Random
-        const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
-        const pauses = (n: number) =>
-          Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
+        const { below } = yield* draws
         const breaker = yield* CircuitBreaker.make("storm", {
           trip: [
             { kind: "consecutive", failures: 3 },

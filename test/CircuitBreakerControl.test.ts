@@ -2,9 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Equal, Exit, Fiber, Ref, Result, Schedule, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, Deadline, Outcome, Timeout } from "../src/index.ts"
-import { admits, Boom, errorOf, feed, manualClock, present, Says, start, stateOf } from "./support.ts"
-
-const boom = Effect.fail(new Boom({ n: 0 }))
+import { admits, Boom, boom, errorOf, feed, manualClock, present, Says, start, stateOf } from "./support.ts"
 
 /** A breaker that tells what becomes of it. */
 const watched = (options: CircuitBreaker.Options) => {

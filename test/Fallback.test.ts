@@ -432,3 +432,19 @@ describe("Fallback", () => {
     })
   })
 })
+
+describe("a handler that answers with no effect, as plain JavaScript may", () => {
+  it.effect("is a defect of the call, whose finalizers run", () =>
+    Effect.gen(function*() {
+      let released = false
+      const rubbish: () => Effect.Effect<string> = (() => 5) as never
+      const exit = yield* Fallback.orElse(Effect.fail("down"), rubbish).pipe(
+        Effect.ensuring(Effect.sync(() => {
+          released = true
+        })),
+        Effect.exit
+      )
+      assert.include(String(exit), "a function has answered with no effect")
+      assert.isTrue(released)
+    }))
+})

@@ -3,9 +3,8 @@ import { Clock, Duration, Effect, Exit, Fiber, Random, Scheduler, Schema, Scope 
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, Outcome } from "../src/index.ts"
 import * as KeyedCircuitBreaker from "../src/KeyedCircuitBreaker.ts"
-import { Boom, brief, errorOf, present, start } from "./support.ts"
+import { type Boom, boom, brief, draws, errorOf, pauses, present, start } from "./support.ts"
 
-const boom = Effect.fail(new Boom({ n: 0 }))
 const one = { trip: { kind: "consecutive", failures: 1 }, open: "5 seconds" } as const
 
 type Keyed = KeyedCircuitBreaker.KeyedCircuitBreaker
@@ -300,10 +299,7 @@ describe("KeyedCircuitBreaker", () => {
     "leaves no probe behind when 100,000 calls are interrupted at random instants",
     () =>
       Effect.gen(function*() {
-        const random = yield* Random.Random
-        const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
-        const pauses = (n: number) =>
-          Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
+        const { below } = yield* draws
         const breakers = yield* CircuitBreaker.keyed("storm", {
           trip: { kind: "consecutive", failures: 2 },
           open: "1 second",

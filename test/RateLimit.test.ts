@@ -5,7 +5,7 @@ import * as CircuitBreaker from "../src/CircuitBreaker.ts"
 import * as Deadline from "../src/Deadline.ts"
 import * as Outcome from "../src/Outcome.ts"
 import * as RateLimit from "../src/RateLimit.ts"
-import { Boom, brief, ended, errorOf, manualClock, present, recorded, Says, start } from "./support.ts"
+import { Boom, brief, draws, ended, errorOf, manualClock, pauses, present, recorded, Says, start } from "./support.ts"
 
 /** Whether a call is let through at once. */
 const admits = (limit: RateLimit.RateLimit, options?: RateLimit.CallOptions<void, never>) =>
@@ -373,7 +373,6 @@ describe("RateLimit: waiting", () => {
 
   it.effect("is not forgotten by one who becomes first while it is about to wait", () =>
     Effect.gen(function*() {
-      const pauses = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
       for (const operations of [3, 4, 5, 6]) {
         for (let turns = 0; turns < 30; turns++) {
           const limit = yield* RateLimit.make("about to wait", { ...bucket, burst: 1, wait: "Infinity" })
@@ -1244,8 +1243,7 @@ const makeQueue = (limits: ReadonlyArray<Model>, wait: number) => {
 describe("RateLimit: random runs", () => {
   it.effect("agrees with a model that tries every millisecond, over queues that calls join, leave and are refused from", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+      const { below } = yield* draws
       const reached = { admitted: 0, waited: 0, RateLimited: 0, evicted: 0, interrupt: 0 }
       const kinds: ReadonlyArray<Readonly<Record<string, RateLimit.LimitOptions>>> = [
         { smooth: { kind: "token-bucket", permits: 1, per: 5, burst: 1 } },
@@ -1348,8 +1346,7 @@ describe("RateLimit: random runs", () => {
 
   it.effect("agrees with a model that counts everything anew, over calls that are refunded and settled late", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+      const { below } = yield* draws
       const reached = { admitted: 0, refused: 0, refunded: 0, settled: 0, debts: 0 }
       const kinds: ReadonlyArray<RateLimit.LimitOptions> = [
         { kind: "token-bucket", permits: 10, per: 100 },
@@ -1415,9 +1412,7 @@ describe("RateLimit: random runs", () => {
 
   it.effect("leaks nothing when calls are interrupted at random instants, over 100,000 random steps", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
-      const pauses = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
+      const { below } = yield* draws
       const limit: RateLimit.RateLimit = yield* RateLimit.make("storm", {
         limits: {
           bucket: { kind: "token-bucket", permits: 20, per: 100, burst: 10 },

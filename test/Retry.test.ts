@@ -7,12 +7,14 @@ import {
   Boom,
   brief,
   drawing,
+  draws,
   drive,
   ended,
   errorOf,
   failing,
   manualClock,
   now,
+  pauses,
   present,
   recorded,
   Says,
@@ -447,9 +449,7 @@ describe("Retry: what is retried", () => {
 
   it.effect("a result that is retried is disposed once, also when the call is interrupted at a random instant", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
-      const pauses = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
+      const { below } = yield* draws
       let made = 0
       const wanted: Array<number> = []
       const disposed: Array<number> = []

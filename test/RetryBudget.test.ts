@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Random, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
 import { Outcome, Retry, RetryBudget } from "../src/index.ts"
-import { Boom, brief, drive, failing, recorded, Says, start } from "./support.ts"
+import { Boom, brief, draws, drive, failing, recorded, Says, start } from "./support.ts"
 
 const deposits = (budget: RetryBudget.RetryBudget, calls: number) =>
   Effect.forEach(Array.from({ length: calls }), () => budget.deposit, { discard: true })
@@ -219,8 +219,7 @@ describe("RetryBudget: retries", () => {
 
   it.effect("neither lose nor gain a permit in 100,000 random steps with random interruptions", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+      const { below } = yield* draws
       const done = { steps: 0 }
       const pauses = (n: number) =>
         Effect.forEach(Array.from({ length: n }), () => {

@@ -17,7 +17,7 @@ import {
 } from "effect"
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, Deadline, Hedge, Retry, Streams, Timeout } from "../src/index.ts"
-import { Boom, brief, drive, errorOf, present, start } from "./support.ts"
+import { Boom, brief, draws, drive, errorOf, pauses, present, start } from "./support.ts"
 
 const boom = new Boom({ n: 0 })
 
@@ -710,10 +710,7 @@ describe("Streams under random scripts", () => {
 
   it.effect("lose, repeat and leak nothing, whatever their source and their consumer do", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
-      const pick = <A>(all: ReadonlyArray<A>): A => present(all[below(all.length)])
-      const pauses = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
+      const { below, pick } = yield* draws
       const seen = new Map<string, number>()
       const hedge = yield* Hedge.make("hedge", { delay: 3, hedges: 2, awaitLosers: true })
       const totals = { opened: 0, closed: 0, held: 0, fibers: new Set<Fiber.Fiber<unknown, unknown>>() }

@@ -15,7 +15,22 @@ import {
 } from "effect"
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, Deadline, Outcome, Supervise } from "../src/index.ts"
-import { Boom, brief, drawing, drive, errorOf, failing, now, present, recorded, Says, start, waits } from "./support.ts"
+import {
+  Boom,
+  brief,
+  drawing,
+  draws,
+  drive,
+  errorOf,
+  failing,
+  now,
+  pauses,
+  present,
+  recorded,
+  Says,
+  start,
+  waits
+} from "./support.ts"
 
 const steady = { backoff: { kind: "exponential", base: "1 second", cap: "8 seconds" }, jitter: "none" } as const
 
@@ -653,9 +668,7 @@ describe("Supervise.stream", () => {
 describe("Supervise under random scripts", () => {
   it.effect("leaks no connection and no fiber, whenever it is interrupted or woken", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
-      const pauses = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
+      const { below } = yield* draws
       const counts = { opened: 0, closed: 0, lives: 0, woken: 0 }
       const children = new Set<Fiber.Fiber<unknown, unknown>>()
       const seen = new Map<string, number>()

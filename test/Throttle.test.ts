@@ -3,12 +3,10 @@ import { Clock, Effect, Equal, Exit, Fiber, Random, Scheduler, Schema } from "ef
 import { TestClock } from "effect/testing"
 import { Deadline, Outcome, Timeout } from "../src/index.ts"
 import * as Throttle from "../src/Throttle.ts"
-import { Boom, brief, drawing, drive, errorOf, manualClock, present, Says, start } from "./support.ts"
+import { type Boom, boom, brief, drawing, draws, drive, errorOf, manualClock, present, Says, start } from "./support.ts"
 
 // what the types forbid, and what JavaScript, JSON and casts bring in all the same
 const bad = (options: unknown) => () => Throttle.make("t", options as never)
-
-const boom = Effect.fail(new Boom({ n: 0 }))
 
 /** Lets so many calls pass that end like this, whatever the throttle thinks of it. */
 const feed = <E>(throttle: Throttle.Throttle, n: number, end: Effect.Effect<unknown, E>) =>
@@ -203,8 +201,7 @@ describe("Throttle.protect", () => {
   it.effect("counts each call once at most when calls are interrupted at random, over 30,000 calls", () => {
     const { clock, wait } = manualClock()
     return Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+      const { below } = yield* draws
       const throttle = yield* Throttle.make("storm", { window: 1_000 })
       const ends = [Effect.void, boom, Effect.andThen(Effect.yieldNow, Effect.void), Effect.never, Effect.die("bug")]
       for (let round = 0; round < 1_000; round++) {

@@ -268,6 +268,14 @@ const pipelineCases: ReadonlyArray<Case> = [
   [
     () => Resilience.layerTest(bad({ circuitBreakers: { x: "open" } })),
     "Resilience.layerTest: circuitBreakers.x must be one of Closed, Open, HalfOpen, got \"open\""
+  ],
+  [
+    () => Resilience.layerTest(bad({ faults: { x: [{ kind: "status" }] } })),
+    "Resilience.layerTest: faults.x.kind must be one of pass, hang, fail, die, got \"status\""
+  ],
+  [
+    () => Pipeline.Service()("quotes", { retry: {} }).layerTest({ circuitBreaker: "Open" }),
+    "Pipeline \"quotes\".layerTest: circuitBreaker must be left out where there is none, got \"Open\""
   ]
 ]
 

@@ -7,6 +7,8 @@ import { Outcome } from "../src/index.ts"
 /** An error that says nothing of itself: a retryable failure. */
 export class Boom extends Schema.TaggedError<Boom>()("Boom", { n: Schema.Int }) {}
 
+export const boom = Effect.fail(new Boom({ n: 0 }))
+
 /** An error that carries an outcome. */
 export class Says extends Schema.TaggedError<Says>()("Says", { what: Schema.String }) {
   [Outcome.symbol]: Outcome.Outcome = Outcome.success
@@ -20,6 +22,17 @@ export class Says extends Schema.TaggedError<Says>()("Says", { what: Schema.Stri
 /** Every draw is `u`. */
 export const drawing = (u: number) =>
   Effect.provideService(Random.Random, { nextDoubleUnsafe: () => u, nextIntUnsafe: () => 0 })
+
+/** Random whole numbers below another, and random members of lists. */
+export const draws = Effect.gen(function*() {
+  const random = yield* Random.Random
+  const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+  const pick = <A>(all: ReadonlyArray<A>): A => present(all[below(all.length)])
+  return { below, pick }
+})
+
+/** So many turns of the scheduler. */
+export const pauses = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
 
 /** Milliseconds of the test clock. */
 export const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
@@ -94,7 +107,7 @@ const result = (letter: string): Effect.Effect<void, Boom | Says> => {
     case "S":
       return Effect.void
     case "F":
-      return Effect.fail(new Boom({ n: 0 }))
+      return boom
     case "I":
       return Effect.fail(Says.of(Outcome.ignored))
     case "O":

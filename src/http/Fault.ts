@@ -35,6 +35,13 @@ export type Fault =
   }
 
 /**
+ * All kinds that there are.
+ *
+ * @internal
+ */
+export const kinds: ReadonlyArray<Fault["kind"]> = ["pass", "refuse", "hang", "reset", "malformed", "status"]
+
+/**
  * Answers a request with a fault; `undefined` where it is to be answered as
  * usual.
  *

@@ -90,7 +90,7 @@ const defaultOperation = ({ method, url }: HttpClientRequest.HttpClientRequest):
  */
 export const make: {
   <PE>(
-    pipeline: Pipeline.Pipeline<PE>,
+    pipeline: Pipeline.Pipeline<PE, unknown>,
     options?: Options
   ): <E, R>(client: HttpClient.HttpClient.With<E, R>) => HttpClient.HttpClient.With<
     E | PE | HttpClientError.HttpClientError,
@@ -98,14 +98,14 @@ export const make: {
   >
   <E, R, PE>(
     client: HttpClient.HttpClient.With<E, R>,
-    pipeline: Pipeline.Pipeline<PE>,
+    pipeline: Pipeline.Pipeline<PE, unknown>,
     options?: Options
   ): HttpClient.HttpClient.With<E | PE | HttpClientError.HttpClientError, R>
 } = /*#__PURE__*/ dual(
   (args) => HttpClient.isHttpClient(args[0]),
   <E, R, PE>(
     client: HttpClient.HttpClient.With<E, R>,
-    pipeline: Pipeline.Pipeline<PE>,
+    pipeline: Pipeline.Pipeline<PE, unknown>,
     options: Options = {}
   ): HttpClient.HttpClient.With<E | PE | HttpClientError.HttpClientError, R> =>
     under(client, protect(pipeline, options))
@@ -128,7 +128,7 @@ const under = <E, R, E1, R1>(
   )
 
 /** One exchange under the pipeline. */
-const protect = <PE>(pipeline: Pipeline.Pipeline<PE>, options: Options) => {
+const protect = <PE>(pipeline: Pipeline.Pipeline<PE, unknown>, options: Options) => {
   onlyKeys("ResilientHttpClient", options, ["operation", "idempotent", "classify"])
   const classify = Outcome.orElse(
     options.classify,

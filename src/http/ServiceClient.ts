@@ -26,7 +26,7 @@ import type { Simplify } from "effect/Types"
 import { oneOf, onlyKeys, refuse } from "../internal/options.ts"
 import * as Pipeline from "../Pipeline.ts"
 import * as Resilience from "../Resilience.ts"
-import type { Fault } from "./Fault.ts"
+import { type Fault, kinds as faultKinds } from "./Fault.ts"
 import * as exchange from "./internal/exchange.ts"
 import * as inMemory from "./internal/inMemory.ts"
 import * as operations from "./internal/operations.ts"
@@ -274,7 +274,10 @@ export const Service = <Self>() =>
     { faults = {}, ...test }: TestOptions = {}
   ) => {
     const known = planned.operations.map(({ operation }) => operation)
-    for (const operation of Object.keys(faults)) oneOf(`${where}.layerTest`, "faults", operation, known)
+    for (const [operation, scripted] of Object.entries(faults)) {
+      oneOf(`${where}.layerTest`, "faults", operation, known)
+      for (const { kind } of scripted) oneOf(`${where}.layerTest`, `faults.${operation}.kind`, kind, faultKinds)
+    }
     const breakers = [planned.pipeline, ...planned.pipeline.operations.values()].flatMap(({ circuitBreaker }) =>
       circuitBreaker === undefined ? [] : [circuitBreaker.name]
     )

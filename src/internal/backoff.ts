@@ -12,6 +12,12 @@ export const linear = (base: number, increment: number): BaseDelay => (retry) =>
 
 export const exponential = (base: number, factor: number): BaseDelay => (retry) => base * Math.pow(factor, retry - 1)
 
+/** An exponential one that doubles, capped: what stands in for a delay that is none. */
+export const doubling = ({ base, cap }: { readonly base: number; readonly cap: number }): BaseDelay => {
+  const delay = exponential(base, 2)
+  return (retry) => Math.min(cap, delay(retry))
+}
+
 export const fibonacci = (base: number): BaseDelay => (retry) => {
   let current = 1
   let next = 1

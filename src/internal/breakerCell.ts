@@ -29,9 +29,11 @@ import {
   transition
 } from "./breakerPhase.ts"
 import * as breakerWindow from "./breakerWindow.ts"
-import { type CircuitOpen, circuitOpen } from "./circuitOpen.ts"
+import { CircuitOpen } from "./circuitOpen.ts"
+import { guarded } from "./guarded.ts"
 import { openTime } from "./openTime.ts"
-import { monotonicMillis } from "./time.ts"
+import { refusal } from "./refusals.ts"
+import { monotonicMillis, remaining } from "./time.ts"
 
 /** What is read off the settings once, and not at every call. */
 interface Plan {
@@ -73,16 +75,12 @@ export class Shared {
 
   /** Whoever listens never changes a call's result. */
   tell(transition: Transition): void {
-    try {
-      this.listener?.(transition)
-    } catch {
-      // there is nobody to tell
-    }
+    guarded(() => this.listener?.(transition))
   }
 }
 
 /** How long calls took, where the clock is read at entry. Times are milliseconds. */
-export interface Timing {
+interface Timing {
   calls: number
   slow: number
   total: number
@@ -222,8 +220,11 @@ export abstract class Cell implements Place {
 
   private refuse(phase: Phase, now: number): CircuitOpen {
     this.refused++
-    const retryAfter = phase._tag === "Open" ? remaining(phase.until, now) : undefined
-    return circuitOpen(this.shared.name, this.key, retryAfter, phase._tag === "Forced")
+    const error = refusal(CircuitOpen, "CircuitOpen", this.shared.name)
+    if (this.key !== undefined) error.key = this.key
+    if (phase._tag === "Open") error.retryAfter = remaining(phase.until, now)
+    if (phase._tag === "Forced") error.isForced = true
+    return error
   }
 
   private count(outcome: Outcome.Outcome): void {
@@ -384,10 +385,6 @@ export abstract class Cell implements Place {
     this.shared.tell({ to: "Restored", from: before._tag, state: standing._tag, key: this.key })
   }
 }
-
-// whole milliseconds, rounded up: who comes back then is not refused again
-export const remaining = (until: number, now: number): Duration.Duration =>
-  Duration.millis(Math.ceil(Math.max(0, until - now)))
 
 /** The cell of a breaker that has one alone, whose phase others may read. */
 export class OnlyCell extends Cell {

@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import type * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import type { Admission, CallOptions, CircuitBreaker, Guard, Settings } from "../CircuitBreaker.ts"
-import type * as Outcome from "../Outcome.ts"
 import { dueOf } from "./attempt.ts"
 import { Call } from "./breakerCall.ts"
 import type { OnlyCell, Place } from "./breakerCell.ts"
@@ -12,6 +11,7 @@ import type { Mode, Phase } from "./breakerPhase.ts"
 import * as breakerSnapshot from "./breakerSnapshot.ts"
 import type { CircuitOpen } from "./circuitOpen.ts"
 import { oneOf } from "./options.ts"
+import { outcomeTags } from "./outcomeTags.ts"
 
 /** A breaker's guard, over the cell that calls go to. */
 export class PlaceGuard implements Guard {
@@ -94,8 +94,6 @@ export const protectAt = <A, E, R>(
   })
 }
 
-const outcomes: ReadonlyArray<Outcome.Outcome["_tag"]> = ["Success", "Failure", "Overload", "Ignored"]
-
 const admitTo = (place: Place): Effect.Effect<Admission, CircuitOpen, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
@@ -108,7 +106,7 @@ const admitTo = (place: Place): Effect.Effect<Admission, CircuitOpen, Scope.Scop
     ),
     (call) => ({
       record: (outcome) => {
-        oneOf("CircuitBreaker", "outcome._tag", outcome?._tag, outcomes)
+        oneOf("CircuitBreaker", "outcome._tag", outcome?._tag, outcomeTags)
         return Effect.sync(() => call.report(outcome))
       }
     })

@@ -3,10 +3,10 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type Cell, type Place, remaining } from "./breakerCell.ts"
+import type { Cell, Place } from "./breakerCell.ts"
 import type { Phase } from "./breakerPhase.ts"
 import { refuse, show } from "./options.ts"
-import { monotonicMillis } from "./time.ts"
+import { monotonicMillis, remaining } from "./time.ts"
 
 const Wait = Schema.optional(Schema.DurationFromMillis.check(Schema.makeFilter((wait) => {
   const millis = Duration.toMillis(wait)

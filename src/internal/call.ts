@@ -1,7 +1,7 @@
 /** The call of a pipeline that is running, for events: only set where somebody listens. */
 import * as Context from "effect/Context"
 
-export interface Call {
+interface Call {
   readonly id: number
   /** How many attempts have ended. */
   attempts: number

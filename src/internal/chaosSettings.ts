@@ -1,6 +1,6 @@
 /** Checks the options of chaos. */
 import type { Fault, Options, ResultOptions, Settings } from "../Chaos.ts"
-import { millisOrZero, onlyKeys, optionalFunction, positiveMillis, refuse } from "./options.ts"
+import { aFunction, millisOrZero, onlyKeys, optionalFunction, positiveMillis, rate, refuse } from "./options.ts"
 
 const module_ = "Chaos"
 
@@ -17,16 +17,10 @@ const part = <O extends Part, A>(
 ): A | undefined => {
   if (options === undefined) return undefined
   onlyKeys(`${module_}.${name}`, options, ["rate", ...keys])
-  const { rate } = options
-  if (!(typeof rate === "number" && rate >= 0 && rate <= 1)) {
-    refuse(module_, `${name}.rate`, "a number from 0 to 1", rate)
-  }
+  const chance = rate(module_, `${name}.rate`, options.rate)
   const checked = check(options)
-  return rate === 0 ? undefined : checked
+  return chance === 0 ? undefined : checked
 }
-
-const required = <F>(option: string, value: F | undefined): F =>
-  optionalFunction(module_, option, value) ?? refuse(module_, option, "a function", value)
 
 type Delay = NonNullable<Options["latency"]>["delay"]
 
@@ -75,7 +69,7 @@ export const resolve = (
       "result",
       result,
       ["exit"],
-      ({ exit, rate }) => ({ kind: "result", rate, exit: required("result.exit", exit) })
+      ({ exit, rate }) => ({ kind: "result", rate, exit: aFunction(module_, "result.exit", exit) })
     )
   ]
   const present = faults.filter((fault) => fault !== undefined)
@@ -85,7 +79,12 @@ export const resolve = (
   return {
     enabled,
     latency: part("latency", latency, ["delay"], resolveLatency),
-    behavior: part("behavior", behavior, ["run"], ({ rate, run }) => ({ rate, run: required("behavior.run", run) })),
+    behavior: part(
+      "behavior",
+      behavior,
+      ["run"],
+      ({ rate, run }) => ({ rate, run: aFunction(module_, "behavior.run", run) })
+    ),
     faults: present
   }
 }

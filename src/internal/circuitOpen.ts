@@ -31,23 +31,3 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
       : `${who}: the circuit is half-open, and its probes are still under way`
   }
 }
-
-/**
- * A refusal without a stack, whose trace would take a thousand times longer than
- * to make it: what refuses is known, and a breaker that is open has to be quick.
- */
-export const circuitOpen = (
-  policy: string,
-  key: string | undefined,
-  retryAfter: Duration.Duration | undefined,
-  isForced: boolean
-): CircuitOpen => {
-  // what the constructor sets, but for the stack: it is an instance for all who ask, the schema included
-  const error: { -readonly [K in keyof CircuitOpen]: CircuitOpen[K] } = Object.create(CircuitOpen.prototype)
-  error._tag = "CircuitOpen"
-  error.policy = policy
-  if (key !== undefined) error.key = key
-  if (retryAfter !== undefined) error.retryAfter = retryAfter
-  if (isForced) error.isForced = true
-  return error
-}

@@ -18,6 +18,7 @@ import * as Streams from "../Streams.ts"
 import * as Timeout from "../Timeout.ts"
 import type { Counters } from "./counters.ts"
 import { guarded } from "./guarded.ts"
+import { flag, onlyKeys } from "./options.ts"
 import { OwnErrors } from "./ownErrors.ts"
 import { Reports } from "./reports.ts"
 import { inOwnFiber } from "./timeLimit.ts"
@@ -39,6 +40,21 @@ export interface Composition {
     options: StreamOptions<E>
   ) => Stream.Stream<A, E | PipelineError, R>
 }
+
+const callOptions: ReadonlySet<string> = new Set<keyof CallOptions<unknown, unknown> | "fallback">([
+  "operation",
+  "idempotent",
+  "key",
+  "priority",
+  "cost",
+  "settle",
+  "cache",
+  "fallback",
+  "classify",
+  "retryIf",
+  "dispose",
+  "onRetry"
+])
 
 export const compose = (
   settings: Settings,
@@ -62,7 +78,7 @@ export const compose = (
   const around = settings.around as { readonly [K in keyof typeof settings.around]: Policy<never> | undefined }
   const own = new OwnErrors(settings)
   const timeout = (limit: "attempt" | "total", duration: number | undefined) =>
-    duration === undefined ? undefined : Timeout.make({ policy: name, limit, duration })
+    duration === undefined ? undefined : Timeout.limiting({ policy: name, limit, millis: duration }, own.raising)
   const total = timeout("total", totalTimeout)
 
   const classifierOf = <A, E>(options: CallOptions<A, E>) =>
@@ -132,10 +148,14 @@ export const compose = (
     attempt = reports.attempt(attempt, judged, due ?? Infinity)
 
     let effect = attempt
-    if (options.idempotent ?? settings.idempotent) {
+    const { idempotent } = options
+    if (idempotent === undefined ? settings.idempotent : flag("Pipeline.protect", "idempotent", idempotent)) {
       const { dispose, onRetry, retryIf } = options
       if (hedge !== undefined) {
-        effect = Hedge.run(effect, hedge, { classify, dispose, retryIf, budget: retryBudget }, reports.hedge)
+        effect = Hedge.run(effect, hedge, { classify, dispose, retryIf, budget: retryBudget }, {
+          ...reports.hedge,
+          willRefuse
+        })
       }
       if (retry !== undefined) {
         effect = Retry.run(effect, retry, { classify, dispose, onRetry, retryIf }, {
@@ -157,6 +177,9 @@ export const compose = (
   return {
     circuitBreaker,
     protect(self, options) {
+      for (const key of Object.keys(options)) {
+        if (!callOptions.has(key)) onlyKeys("Pipeline.protect", options, [...callOptions])
+      }
       const { cache: use, fallback, operation } = options
       const reports = reportsOf(operation)
       let effect = call(self, options, settings.attemptTimeout, reports)

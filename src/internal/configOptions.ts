@@ -18,7 +18,7 @@ import { toMillis } from "./options.ts"
 // -----------------------------------------------------------------------------
 
 /** What a module says against a value: about which of its options, where it says so, and why. */
-export interface Refusal {
+interface Refusal {
   readonly option: ReadonlyArray<string | number>
   readonly message: string
 }
@@ -86,7 +86,7 @@ const fitsAlone = <A>(check: (value: A) => unknown) =>
 // options
 // -----------------------------------------------------------------------------
 
-const numberPattern = /^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|Infinity)$/i
+const numberPattern = /^[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|Infinity)$/i
 
 /** The number that a text stands for. */
 const parseNumber = (text: string): number | undefined => numberPattern.test(text.trim()) ? Number(text) : undefined
@@ -108,7 +108,7 @@ export const number = (check: (value: number) => unknown) =>
   )
 
 /** A duration as data has it: text such as `"2 seconds"`, or a number of milliseconds. */
-export type DurationData = Extract<Duration.Input, string | number>
+type DurationData = Extract<Duration.Input, string | number>
 
 const isDurationData = (value: unknown): value is DurationData =>
   // what is no duration has no milliseconds

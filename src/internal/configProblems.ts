@@ -1,5 +1,5 @@
 /** What is wrong with data: all of it, each thing with the path to it. */
-import { hasProperty } from "effect/Predicate"
+import { hasProperty, isObject } from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
@@ -60,9 +60,6 @@ const kindsOf = (ast: SchemaAST.Union): ReadonlyArray<unknown> =>
     const kind = member._tag === "Objects" && member.propertySignatures.find(({ name }) => name === "kind")?.type
     return kind && kind._tag === "Literal" ? [kind.literal] : []
   })
-
-const isObject = (value: unknown): value is object =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** What is wrong with a value that none of the members of a union fits. */
 const noMember = ({ ast, input }: SchemaIssue.AnyOf, path: Path): Problem => {

@@ -8,12 +8,13 @@
  */
 import type * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import { isObject } from "effect/Predicate"
 import type { Path, Problem } from "./configProblems.ts"
 
 type Load = ConfigProvider.ConfigProvider["load"]
 
 /** What was found: `undefined` where there is nothing. */
-export interface Found {
+interface Found {
   readonly data: unknown
   readonly problems: ReadonlyArray<Problem>
 }
@@ -78,8 +79,6 @@ const readAll = (load: Load, problems: Array<Problem>) => {
 
 type Block = { readonly [key: string]: unknown }
 
-const isBlock = (value: unknown): value is Block => typeof value === "object" && value !== null && !Array.isArray(value)
-
 // options of another kind mean nothing to it
 const isOtherKind = (upper: Block, lower: Block): boolean =>
   upper["kind"] !== undefined && lower["kind"] !== undefined && upper["kind"] !== lower["kind"]
@@ -90,7 +89,7 @@ const lay = (upper: unknown, lower: unknown): unknown => {
   if (Array.isArray(upper) && Array.isArray(lower)) {
     return Array.from({ length: Math.max(upper.length, lower.length) }, (_, n) => lay(upper[n], lower[n]))
   }
-  if (!isBlock(upper) || !isBlock(lower) || isOtherKind(upper, lower)) return upper
+  if (!isObject(upper) || !isObject(lower) || isOtherKind(upper, lower)) return upper
   const keys = new Set([...Object.keys(lower), ...Object.keys(upper)])
   const at = (block: Block, key: string) => Object.hasOwn(block, key) ? block[key] : undefined
   return Object.fromEntries(Array.from(keys, (key) => [key, lay(at(upper, key), at(lower, key))]))

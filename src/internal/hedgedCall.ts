@@ -8,6 +8,7 @@ import type * as Fiber from "effect/Fiber"
 import type { RunOptions, Settings, Watch } from "../Hedge.ts"
 import * as Outcome from "../Outcome.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
+import { holds, running } from "./guarded.ts"
 import type { HedgeState } from "./hedgeState.ts"
 import * as replay from "./replay.ts"
 import { monotonicMillis, sleepUntil } from "./time.ts"
@@ -46,6 +47,9 @@ export class HedgedCall<A, E, R> {
   private result: Exit.Exit<A, E> | undefined
   /** All attempts that have lost have been interrupted. */
   private hasDropped = false
+  /** Which attempt was asked for the longest rest, in milliseconds. */
+  private asker: Attempt<A, E> | undefined
+  private longestRest = 0
   private deliver: ((result: Exit.Exit<A, E>) => void) | undefined
   private drained: (() => void) | undefined
 
@@ -147,20 +151,22 @@ export class HedgedCall<A, E, R> {
     } else {
       this.hedge()
     }
+    const asked = Outcome.retryAfter(outcome)
+    const rest = asked === undefined ? 0 : Duration.toMillis(asked)
+    if (rest > this.longestRest) {
+      this.longestRest = rest
+      this.asker = attempt
+    }
     if (this.running === 0 && this.result === undefined) {
-      const first = this.attempts[0] ?? attempt
+      // the primary's error, unless another one asked for rest, which a retry must not undercut
+      const first = this.asker ?? this.attempts[0] ?? attempt
       this.settle(first, first.exit ?? exit)
     }
   }
 
   private isUnwanted(exit: Exit.Exit<A, E>): boolean {
     const retryIf = this.call?.retryIf
-    if (exit._tag === "Failure" || retryIf === undefined) return false
-    try {
-      return retryIf(exit.value)
-    } catch {
-      return false
-    }
+    return exit._tag === "Success" && retryIf !== undefined && holds(retryIf, exit.value)
   }
 
   private win(attempt: Attempt<A, E>, exit: Exit.Exit<A, E>): void {
@@ -168,7 +174,7 @@ export class HedgedCall<A, E, R> {
       // the first would have taken longer than this; to leave it out would make the slow calls look fast
       if (this.attempts[0]?.exit === undefined) this.sample()
       this.state.won++
-      this.watch?.won(attempt.number)
+      this.watch?.won(attempt.number, this.caller)
     }
     this.settle(attempt, exit)
   }
@@ -199,7 +205,7 @@ export class HedgedCall<A, E, R> {
     const dispose = this.call?.dispose
     if (dispose === undefined || exit._tag === "Failure") return
     this.disposing++
-    const disposal = Effect.ignoreCause(Effect.suspend(() => dispose(exit.value)), { log: true })
+    const disposal = Effect.ignoreCause(running(() => dispose(exit.value)), { log: true })
     Effect.runForkWith(this.context)(disposal).addObserver(() => {
       this.disposing--
       this.conclude()
@@ -228,9 +234,10 @@ export class HedgedCall<A, E, R> {
     const now = monotonicMillis(this.clock)
     // there would be no time for it
     if (this.limit !== undefined && now >= this.limit.expiresAt) return
+    if (this.watch?.willRefuse(now) === true) return
     if (this.budget?.withdrawAt(now) === false) return
     this.state.started++
-    this.watch?.hedging(this.attempts.length, Duration.millis(now - this.startedAt))
+    this.watch?.hedging(this.attempts.length, this.caller)
     this.start(now)
   }
 

@@ -22,7 +22,7 @@ export interface Algorithm {
 }
 
 /** What an algorithm has found out. In milliseconds, but for `limit`. */
-export interface Estimates {
+interface Estimates {
   /** The limit before it is rounded down. */
   readonly limit: number
   /** The latency of late; absent as long as there is none. */
@@ -124,6 +124,8 @@ class Aimd extends Bounded implements Algorithm {
 abstract class Rounds extends Bounded {
   round = 0
   readonly usesLatency = true
+  protected latency: number | undefined = undefined
+  protected baseline: number | undefined = undefined
   private readonly samples: number
   private successes = 0
   private drops = 0
@@ -133,6 +135,11 @@ abstract class Rounds extends Bounded {
   constructor(samples: number, start: number, min: number, max: number) {
     super(start, min, max)
     this.samples = samples
+  }
+
+  get estimates(): Estimates {
+    const { baseline, estimate, latency } = this
+    return { limit: estimate, latency, baseline }
   }
 
   record(latency: number | undefined, inFlight: number, round: number): void {
@@ -179,8 +186,6 @@ abstract class Rounds extends Bounded {
  */
 class Vegas extends Rounds implements Algorithm {
   private readonly options: Of<"vegas">
-  private latency: number | undefined = undefined
-  private baseline: number | undefined = undefined
   private rounds = 0
   private isProbing = false
 
@@ -191,11 +196,6 @@ class Vegas extends Rounds implements Algorithm {
 
   override get limit(): number {
     return this.isProbing ? Math.max(this.min, Math.floor(this.estimate / 2)) : super.limit
-  }
-
-  get estimates(): Estimates {
-    const { baseline, estimate, latency } = this
-    return { limit: estimate, latency, baseline }
   }
 
   private get step(): number {
@@ -249,18 +249,11 @@ class Vegas extends Rounds implements Algorithm {
  */
 class Gradient2 extends Rounds implements Algorithm {
   private readonly options: Of<"gradient2">
-  private latency: number | undefined = undefined
-  private baseline: number | undefined = undefined
   private rounds = 0
 
   constructor(options: Of<"gradient2">, start: number, min: number, max: number) {
     super(options.samples, start, min, max)
     this.options = options
-  }
-
-  get estimates(): Estimates {
-    const { baseline, estimate, latency } = this
-    return { limit: estimate, latency, baseline }
   }
 
   turn(latency: number | undefined, dropped: number, peak: number): void {

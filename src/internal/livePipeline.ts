@@ -1,16 +1,19 @@
 /** A pipeline that can be reconfigured while it runs. */
 import * as Effect from "effect/Effect"
+import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import type { CircuitBreaker } from "../CircuitBreaker.ts"
+import * as Fallback from "../Fallback.ts"
 import type { CallOptions, Counts, Options, Pipeline, PipelineError, Settings, Stated, Tuning } from "../Pipeline.ts"
 import * as Resilience from "../Resilience.ts"
 import { compose, type Composition } from "./composition.ts"
 import * as counters from "./counters.ts"
-import { differences } from "./differences.ts"
+import { isSame } from "./differences.ts"
 import { tune } from "./pipelineSettings.ts"
 
 /** What holds at one time: the settings, and the compositions of the pipeline and of its operations. */
 interface Current {
+  readonly tuning: Tuning
   readonly settings: Settings
   readonly whole: Composition
   readonly operations: ReadonlyMap<string, Composition>
@@ -38,6 +41,10 @@ class LivePipeline implements Pipeline<PipelineError> {
     this.counts = Effect.sync(() => ({ ...this.counters }))
   }
 
+  get tuning(): Tuning {
+    return this.current.tuning
+  }
+
   get settings(): Settings {
     return this.current.settings
   }
@@ -61,13 +68,16 @@ class LivePipeline implements Pipeline<PipelineError> {
 
   readonly protect: Pipeline<PipelineError>["protect"] = (<A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: CallOptions<A, E> = {}
-  ) =>
-    this.resilience.test?.passThrough === true
-      ? self
-      : Effect.suspend(
-        this.following(options.operation, ({ protect }) => protect(self, options))
-      )) as Pipeline<PipelineError>["protect"] // what a fallback leaves and adds, if there is one, is in the type alone
+    options: CallOptions<A, E> & {
+      readonly fallback?: Fallback.Handler<E | PipelineError, unknown, unknown, unknown>
+    } = {}
+  ) => {
+    if (this.resilience.test?.passThrough === true) {
+      return options.fallback === undefined ? self : Fallback.orElse(self, options.fallback)
+    }
+    return Effect.suspend(this.following(options.operation, ({ protect }) => protect(self, options)))
+    // what a fallback leaves and adds, if there is one, is in the type alone
+  }) as Pipeline<PipelineError>["protect"]
 
   readonly protectStream: Pipeline<PipelineError>["protectStream"] = (self, options = {}) =>
     this.resilience.test?.passThrough === true
@@ -77,11 +87,12 @@ class LivePipeline implements Pipeline<PipelineError> {
   readonly reconfigure = (options: Tuning): Effect.Effect<void> => {
     const { declared, name } = this
     const settings = tune(name, declared, options)
-    return Effect.flatMap(build(settings, this.resilience, this.counters, true), (current) =>
-      Effect.sync(() => {
-        this.current = current
-        this.resilience.publish((at) => ({ _tag: "Reconfigured", at, pipeline: name }))
-      }))
+    const change = Effect.map(build(settings, options, this.resilience, this.counters, true), (current) => {
+      this.current = current
+      this.resilience.publish((at) => ({ _tag: "Reconfigured", at, pipeline: name }))
+    })
+    // parts and composition change together, whoever else changes them
+    return Effect.uninterruptible(Effect.provideService(change, Scheduler.PreventSchedulerYield, true))
   }
 }
 
@@ -117,6 +128,7 @@ const partsOf = (settings: Settings, resilience: Resilience.Resilience["Service"
 
 const build = Effect.fnUntraced(function*(
   settings: Settings,
+  tuning: Tuning,
   resilience: Resilience.Resilience["Service"],
   counted: counters.Counters,
   changes: boolean
@@ -126,7 +138,7 @@ const build = Effect.fnUntraced(function*(
   const operations = new Map<string, Composition>()
   const whole = yield* composition(settings)
   for (const [operation, own] of settings.operations) operations.set(operation, yield* composition(own))
-  return { settings, whole, operations }
+  return { tuning, settings, whole, operations }
 })
 
 /** The pipeline that has the name of these settings, or a new one. */
@@ -134,14 +146,9 @@ export const make = Effect.fnUntraced(function*(settings: Settings) {
   const resilience = yield* Resilience.Resilience
   const { name, options } = settings
   const named = (yield* resilience.pipelines).get(name)
-  if (named !== undefined && differences(named.declared, options).length === 0) return named
-  const tuning = resilience.tuning.get(name)
+  if (named !== undefined && isSame(named.declared, options)) return named
+  const tuning = resilience.tuning.get(name) ?? {}
   const counted = counters.make()
-  const current = yield* build(
-    tuning === undefined ? settings : tune(name, options, tuning),
-    resilience,
-    counted,
-    false
-  )
+  const current = yield* build(tune(name, options, tuning), tuning, resilience, counted, false)
   return resilience.adopt(new LivePipeline(options, current, counted, resilience))
 })

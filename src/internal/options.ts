@@ -3,10 +3,12 @@
  * module, the option and the value, thrown when the value is made.
  */
 import * as Duration from "effect/Duration"
+import { isObject } from "effect/Predicate"
+import { guarded } from "./guarded.ts"
 
 /** Shows a value in a message. */
 export const show = (value: unknown, depth = 0): string => {
-  if (depth > 3) return "..."
+  if (depth > 5) return "..."
   if (typeof value === "string") return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map((inner) => show(inner, depth + 1)).join(", ")}]`
   if (typeof value === "bigint") return `${value}n`
@@ -65,23 +67,14 @@ const holdsNaN = (input: unknown): boolean =>
 export const toMillis = (input: Duration.Input): number | undefined => {
   if (typeof input === "number") return input >= 0 ? input : undefined
   if (holdsNaN(input) || (typeof input === "object" && input !== null && !isDurationObject(input))) return undefined
-  let millis: number
-  try {
-    millis = Duration.toMillis(Duration.fromInputUnsafe(input))
-  } catch {
-    return undefined
-  }
-  return millis >= 0 ? millis : undefined
+  const millis = guarded(() => Duration.toMillis(Duration.fromInputUnsafe(input)))
+  return millis !== undefined && millis >= 0 ? millis : undefined
 }
 
 /** The finite milliseconds that a function of the user's answers with; `undefined` where it throws, or answers otherwise. */
 export const answeredMillis = (f: () => Duration.Input): number | undefined => {
-  try {
-    const millis = toMillis(f())
-    return millis !== undefined && Number.isFinite(millis) ? millis : undefined
-  } catch {
-    return undefined
-  }
+  const millis = guarded(() => toMillis(f()))
+  return millis !== undefined && Number.isFinite(millis) ? millis : undefined
 }
 
 /** Allows an infinite duration where one is not refused. */
@@ -114,13 +107,21 @@ export const positiveMillis = (module: string, option: string, input: Duration.I
 export const millisOrZero = (module: string, option: string, input: Duration.Input, allow?: Allow): number =>
   duration(module, option, input, allow, { millis: 0, words: "of zero or more" })
 
+/** Returns `value` if it lies in `[0, 1]`. */
+export const rate = (module: string, option: string, value: number): number =>
+  typeof value === "number" && value >= 0 && value <= 1 ? value : refuse(module, option, "a number from 0 to 1", value)
+
 /** Returns `value` if it is a boolean. */
 export const flag = (module: string, option: string, value: boolean): boolean =>
   typeof value === "boolean" ? value : refuse(module, option, "true or false", value)
 
+/** Returns `value` if it is a function. */
+export const aFunction = <F>(module: string, option: string, value: F): F =>
+  typeof value === "function" ? value : refuse(module, option, "a function", value)
+
 /** Returns `value` if it is a function, or left out. */
 export const optionalFunction = <F>(module: string, option: string, value: F | undefined): F | undefined =>
-  value === undefined || typeof value === "function" ? value : refuse(module, option, "a function", value)
+  value === undefined ? value : aFunction(module, option, value)
 
 /** Returns `value` if it is one of `known`. */
 export const oneOf = <A>(module: string, option: string, value: A, known: ReadonlyArray<A>): A =>
@@ -128,9 +129,7 @@ export const oneOf = <A>(module: string, option: string, value: A, known: Readon
 
 /** Refuses keys that the options do not have: a misspelt option must not pass in silence. */
 export const onlyKeys = (module: string, options: object, keys: ReadonlyArray<string>): void => {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    refuse(module, "options", "an object", options)
-  }
+  if (!isObject(options)) refuse(module, "options", "an object", options)
   for (const key of Object.keys(options)) {
     if (!keys.includes(key)) {
       throw new RangeError(`${module}: unknown option ${JSON.stringify(key)}; it takes ${keys.join(", ")}`)

@@ -13,6 +13,8 @@ import { RateLimited } from "../RateLimit.ts"
 import { RetriesExhausted } from "../Retry.ts"
 import { Throttled } from "../Throttle.ts"
 import { TimedOut } from "../Timeout.ts"
+import { guarded } from "./guarded.ts"
+import { refusedBy } from "./refusals.ts"
 
 const classes = [
   CircuitOpen,
@@ -27,41 +29,43 @@ const classes = [
 ] as const
 
 /** An error that the parts of a pipeline add. */
-export type OwnError = InstanceType<typeof classes[number]>
-
-/** Which part refuses with which error. */
-export const refusedBy = {
-  CircuitOpen: "circuitBreaker",
-  BulkheadFull: "bulkhead",
-  RateLimited: "rateLimit",
-  LimitExceeded: "adaptiveLimit",
-  Throttled: "throttle"
-} as const
+type OwnError = InstanceType<typeof classes[number]>
 
 export const isRejection = (error: OwnError | undefined): error is Rejection =>
-  error !== undefined && error._tag in refusedBy
+  error !== undefined && guarded(() => error._tag in refusedBy) === true
+
+/** Which pipeline has raised an error that may name another: whose limit has struck first. */
+const raisedBy = new WeakMap<object, string>()
 
 /** Looks for errors that the parts of these settings have added. */
 export class OwnErrors {
+  private readonly name: string
   private readonly names: ReadonlySet<string>
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, operation?: string) {
     const { adaptiveLimit, bulkhead, circuitBreaker, keyedCircuitBreaker, rateLimit, throttle } = settings
     const stated = [adaptiveLimit, bulkhead, circuitBreaker, keyedCircuitBreaker, rateLimit, throttle]
-    this.names = new Set([settings.name, ...stated.flatMap((part) => part === undefined ? [] : [part.name])])
+    this.name = settings.name
+    const ofOperation = operation === undefined ? [] : [`${settings.name}/${operation}`]
+    this.names = new Set([
+      settings.name,
+      ...ofOperation,
+      ...stated.flatMap((part) => part === undefined ? [] : [part.name])
+    ])
+  }
+
+  /** Notes an error of a timeout as one's own, whatever its name. */
+  readonly raising = (error: TimedOut | DeadlineExceeded): void => {
+    raisedBy.set(error, this.name)
   }
 
   /** Whether an error is one that the pipeline has added. */
   has(error: unknown): error is OwnError {
-    try {
-      for (const Class of classes) {
-        if (error instanceof Class) return this.names.has(error.policy)
-      }
-      return false
-    } catch {
-      // an error may be anything, even a proxy that must not be asked
-      return false
-    }
+    return guarded(() => classes.some((Class) => error instanceof Class && this.isNamed(error))) === true
+  }
+
+  private isNamed(error: OwnError): boolean {
+    return this.names.has(error.policy) || raisedBy.get(error) === this.name
   }
 
   /** The error of that kind that a cause ends with. */

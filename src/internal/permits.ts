@@ -23,7 +23,7 @@ import { Line, Link, List } from "./waiters.ts"
 export type Reason = "queue" | "wait"
 
 /** How many may wait, and how long, in milliseconds. */
-export interface Queue {
+interface Queue {
   readonly queue: number
   readonly wait: number
 }

@@ -1,5 +1,6 @@
 /** Checks the options of a pipeline, and lays one set of options over another. */
 import type * as Duration from "effect/Duration"
+import { isObject } from "effect/Predicate"
 import * as AdaptiveLimit from "../AdaptiveLimit.ts"
 import * as Bulkhead from "../Bulkhead.ts"
 import * as CacheFallback from "../CacheFallback.ts"
@@ -94,7 +95,7 @@ const resolve = (name: string, options: Options, owner: (part: Tunable) => strin
     streams: streams(options.streams),
     around: around(options.around),
     classify: optionalFunction(module_, "classify", options.classify),
-    idempotent: flag(module_, "idempotent", options.idempotent ?? true),
+    idempotent: options.idempotent === undefined || flag(module_, "idempotent", options.idempotent),
     operations: new Map()
   }
 }
@@ -117,7 +118,10 @@ export const tune = (name: string, declared: Options, tuning: Tuning): Settings 
     }
     for (const [operation, layers] of layersOf) {
       within(`operation ${JSON.stringify(operation)}`, () => {
-        const merged = layers.reduce((base, layer) => override(base, layer, declared), { ...options, operations: {} })
+        const merged = layers.reduce<Options>((base, layer) => override(base, layer, declared), {
+          ...options,
+          operations: {}
+        })
         // an operation that changes a part with a state has a state of its own
         const owner = (part: Tunable) => layers.some((layer) => isThere(layer[part])) ? `${name}/${operation}` : name
         operations.set(operation, resolve(name, merged, owner))
@@ -128,7 +132,7 @@ export const tune = (name: string, declared: Options, tuning: Tuning): Settings 
 }
 
 const entries = (operations: Tuning["operations"] = {}): ReadonlyArray<[string, Overrides]> =>
-  typeof operations === "object" && operations !== null && !Array.isArray(operations)
+  isObject(operations)
     ? Object.entries(operations)
     : refuse(module_, "operations", "an object, by the names of operations", operations)
 
@@ -165,12 +169,12 @@ const override = (base: Options, overrides: Overrides, declared: Options): Optio
 }
 
 const refuseNewErrors = (base: Options, options: Options): void => {
-  const wraps = ({ retry }: Options) => isThere(retry) && retry.onExhausted === "wrap"
+  const wraps = ({ retry }: Options) => isThere(retry) && retry?.onExhausted === "wrap"
   if (wraps(options) && !wraps(base)) {
     throw new RangeError(`it cannot add retry.onExhausted "wrap", which the pipeline does not have`)
   }
   for (const fault of ["failure", "overload"] as const) {
-    const has = ({ chaos }: Options) => isThere(chaos) && chaos[fault] !== undefined
+    const has = ({ chaos }: Options) => isThere(chaos) && chaos?.[fault] !== undefined
     if (has(options) && !has(base)) {
       throw new RangeError(`it cannot add chaos.${fault}, which the pipeline does not have`)
     }

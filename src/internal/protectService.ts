@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { CallOptions, Pipeline, PipelineError } from "../Pipeline.ts"
+import { onlyKeys } from "./options.ts"
 import { OwnErrors } from "./ownErrors.ts"
 
 interface Chosen {
@@ -24,46 +25,77 @@ export const protectService = <I, S extends object>(
     tag,
     Effect.gen(function*() {
       const service = yield* tag
-      const methods: Record<string, PropertyDescriptor> = {}
+      const methods = new Map<PropertyKey, unknown>()
       for (const [name, protection] of Object.entries(protections)) {
-        const { mapError, options, pipeline } = isChosen(protection) ? protection : { pipeline: protection }
-        const protect = guard(
-          name,
-          // a pipeline that is a service is in the context, as the type of `Pipeline.protectService` says
-          Context.isKey(pipeline) ? yield* (pipeline as Context.Key<I, Pipeline<PipelineError>>) : pipeline,
-          mapError,
-          options
-        )
-        const method: unknown = Reflect.get(service, name)
-        methods[name] = {
-          value: typeof method === "function"
-            ? (...args: ReadonlyArray<unknown>) => protect(Reflect.apply(method, service, args), args)
-            : protect(method, []),
-          enumerable: true,
-          configurable: true,
-          writable: true
+        if (isChosen(protection)) {
+          onlyKeys(`Pipeline.protectService: ${name}`, protection, ["pipeline", "mapError", "options"])
         }
+        const chosen: Chosen = isChosen(protection) ? protection : { pipeline: protection }
+        const { pipeline } = chosen
+        // a pipeline that is a service is in the context, as the type of `Pipeline.protectService` says
+        const made = Context.isKey(pipeline) ? yield* (pipeline as Context.Key<I, Pipeline<PipelineError>>) : pipeline
+        const protect = guard(name, made, chosen)
+        const method: unknown = Reflect.get(service, name)
+        methods.set(
+          name,
+          typeof method === "function"
+            ? (...args: ReadonlyArray<unknown>) => protect(Reflect.apply(method, service, args), args)
+            : protect(method, [])
+        )
       }
-      return Object.create(Object.getPrototypeOf(service), {
-        ...Object.getOwnPropertyDescriptors(service),
-        ...methods
-      })
+      return over(service, methods)
     })
   )
 
 /** Protects what a method answers with: an effect or a stream, and nothing else. */
-const guard = (
-  name: string,
-  pipeline: Pipeline<PipelineError>,
-  mapError: Chosen["mapError"],
-  optionsOf: Chosen["options"]
-) => {
-  const own = new OwnErrors(pipeline.settings)
-  const mapped = (error: unknown) => mapError !== undefined && own.has(error) ? mapError(error) : error
+const guard = (name: string, pipeline: Pipeline<PipelineError>, { mapError, options: optionsOf }: Chosen) => {
+  const mapping = (operation: string | undefined) => (error: unknown) =>
+    mapError !== undefined && new OwnErrors(pipeline.settings, operation).has(error) ? mapError(error) : error
   return (answer: unknown, args: ReadonlyArray<unknown>): unknown => {
-    const options = { operation: name, ...optionsOf?.(...args) }
-    if (Effect.isEffect(answer)) return Effect.mapError(pipeline.protect(answer, options), mapped)
-    if (Stream.isStream(answer)) return Stream.mapError(pipeline.protectStream(answer, options), mapped)
+    // made when the answer is run, so that options that throw are a defect of the call
+    const options = () => ({ operation: name, ...optionsOf?.(...args) })
+    if (Effect.isEffect(answer)) {
+      return Effect.suspend(() => {
+        const chosen = options()
+        return Effect.mapError(pipeline.protect(answer, chosen), mapping(chosen.operation))
+      })
+    }
+    if (Stream.isStream(answer)) {
+      return Stream.suspend(() => {
+        const chosen = options()
+        return Stream.mapError(pipeline.protectStream(answer, chosen), mapping(chosen.operation))
+      })
+    }
     return answer
   }
+}
+
+/**
+ * The service with some methods in place of its own. All others run on the service
+ * itself, which may be an instance with private fields, or a proxy. What stands for
+ * it has no properties of its own, so that a frozen service binds it to nothing.
+ */
+const over = <S extends object>(service: S, methods: ReadonlyMap<PropertyKey, unknown>): S => {
+  const bound = new WeakMap<object, unknown>()
+  const get = (key: PropertyKey): unknown => {
+    if (methods.has(key)) return methods.get(key)
+    const value: unknown = Reflect.get(service, key)
+    // what is a property of the service itself needs no `this`, and may have properties
+    if (typeof value !== "function" || key === "constructor" || Object.hasOwn(service, key)) return value
+    const known = bound.get(value)
+    if (known !== undefined) return known
+    const made: unknown = value.bind(service)
+    bound.set(value, made)
+    return made
+  }
+  return new Proxy<S>(Object.create(Object.getPrototypeOf(service)), {
+    get: (_, key) => get(key),
+    set: (_, key, value) => Reflect.set(service, key, value),
+    has: (_, key) => Reflect.has(service, key),
+    ownKeys: () => Reflect.ownKeys(service),
+    getOwnPropertyDescriptor: (_, key) => {
+      const own = Reflect.getOwnPropertyDescriptor(service, key)
+      return own && { value: get(key), writable: true, enumerable: own.enumerable === true, configurable: true }
+    }
+  })
 }

@@ -9,13 +9,8 @@
  */
 import type { LimitSettings } from "../RateLimit.ts"
 import { type Held, type Limit, makeLimit } from "./rateLimitKinds.ts"
+import { isDue } from "./time.ts"
 import { Link, List } from "./waiters.ts"
-
-// a remainder below this is rounding, not time; `sleepUntil` may end by so much too early
-const resolution = 0.001
-
-/** Whether it is the time of one who has waited. */
-export const isDue = (due: number, now: number): boolean => due - now < resolution
 
 /** Why a call cannot have its permits in time: which limit has them last, and when; infinite where that is never. */
 export interface Shortage {

@@ -1,4 +1,5 @@
 /** Checks the options of a rate limit, and what calls say they cost. */
+import { isObject } from "effect/Predicate"
 import type { Cost, LimitOptions, LimitSettings, Options, Settings } from "../RateLimit.ts"
 import { integer, millisOrZero, oneOf, onlyKeys, positiveMillis, refuse } from "./options.ts"
 
@@ -31,7 +32,7 @@ const resolveLimits = (options: Options): Settings["limits"] => {
   if (!("limits" in options)) return { [only]: resolveLimit(options, "", common) }
   onlyKeys(module_, options, ["limits", ...common])
   const { limits } = options
-  if (typeof limits !== "object" || limits === null || Array.isArray(limits) || Object.keys(limits).length === 0) {
+  if (!isObject(limits) || Object.keys(limits).length === 0) {
     return refuse(module_, "limits", "an object with at least one limit", limits)
   }
   return Object.fromEntries(
@@ -40,9 +41,7 @@ const resolveLimits = (options: Options): Settings["limits"] => {
 }
 
 export const resolve = (options: Options): Settings => {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    return refuse(module_, "options", "an object", options)
-  }
+  if (!isObject(options)) return refuse(module_, "options", "an object", options)
   return {
     limits: resolveLimits(options),
     wait: millisOrZero(module_, "wait", options.wait ?? 0, { infinite: true }),

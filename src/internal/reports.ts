@@ -2,6 +2,8 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type * as CacheFallback from "../CacheFallback.ts"
 import type * as Chaos from "../Chaos.ts"
 import type * as Hedge from "../Hedge.ts"
@@ -14,10 +16,10 @@ import { Attempt } from "./attempt.ts"
 import { Current } from "./call.ts"
 import type { Counters } from "./counters.ts"
 import { reasonOf } from "./exit.ts"
-import { isRejection, type OwnErrors, refusedBy } from "./ownErrors.ts"
+import { countOf } from "./outcomeTags.ts"
+import { isRejection, type OwnErrors } from "./ownErrors.ts"
+import { refusedBy } from "./refusals.ts"
 import { monotonicMillis } from "./time.ts"
-
-const countOf = { Success: "success", Failure: "failure", Overload: "overload", Ignored: "ignored" } as const
 
 /** What is the same in all events of one kind of call. */
 interface Common {
@@ -48,9 +50,9 @@ export class Reports {
     this.publish = publish
   }
 
-  private tell(event: (common: Common) => ResilienceEvent): void {
+  private tell(event: (common: Common) => ResilienceEvent, by?: Fiber.Fiber<unknown, unknown>): void {
     const { operation, pipeline } = this
-    this.publish((at, call) => event({ at, call, pipeline, operation }))
+    this.publish((at, call) => event({ at, call, pipeline, operation }), by)
   }
 
   readonly retry: Omit<Retry.Watch, "policy" | "sleeps" | "willRefuse"> = {
@@ -66,12 +68,12 @@ export class Reports {
     }
   }
 
-  readonly hedge: Hedge.Watch = {
-    hedging: (hedge) => {
+  readonly hedge: Omit<Hedge.Watch, "willRefuse"> = {
+    hedging: (hedge, caller) => {
       this.counters.hedges++
-      this.tell((common) => ({ _tag: "Hedged", ...common, hedge }))
+      this.tell((common) => ({ _tag: "Hedged", ...common, hedge }), caller)
     },
-    won: (hedge) => this.tell((common) => ({ _tag: "HedgeWon", ...common, hedge }))
+    won: (hedge, caller) => this.tell((common) => ({ _tag: "HedgeWon", ...common, hedge }), caller)
   }
 
   readonly cache: CacheFallback.Watch = {
@@ -99,10 +101,7 @@ export class Reports {
     due: number
   ): Effect.Effect<A, E, R> {
     const counted = Effect.onExitPrimitive(self, (exit) => {
-      const error = exit._tag === "Failure" ? this.own.find(exit.cause) : undefined
-      if (isRejection(error)) return this.refused(error)
-      this.counters.attempts++
-      if (error?._tag === "TimedOut" && error.limit !== "total") this.attemptTimedOut(error.limit)
+      this.countAttempt(exit)
       return undefined
     })
     return Effect.withFiber((fiber) => {
@@ -111,9 +110,8 @@ export class Reports {
       const judging = new Attempt(fiber, judged, due)
       const startedAt = monotonicMillis(judging.clock)
       judging.begin()
-      return Effect.onExitPrimitive(counted, (exit) => {
-        // one that was refused has not been made
-        if (exit._tag === "Failure" && isRejection(this.own.find(exit.cause))) return undefined
+      return Effect.onExitPrimitive(self, (exit) => {
+        if (!this.countAttempt(exit)) return undefined
         const attempt = ++running.attempts
         const outcome = judging.outcome(exit)._tag
         const elapsed = Duration.millis(monotonicMillis(judging.clock) - startedAt)
@@ -124,7 +122,19 @@ export class Reports {
     })
   }
 
-  private refused(error: Rejection): undefined {
+  /** Counts an attempt, or a refusal; `false` where it was refused, and so has not been made. */
+  private countAttempt(exit: Exit.Exit<unknown, unknown>): boolean {
+    const error = exit._tag === "Failure" ? this.own.find(exit.cause) : undefined
+    if (isRejection(error)) {
+      this.refused(error)
+      return false
+    }
+    this.counters.attempts++
+    if (error?._tag === "TimedOut" && error.limit !== "total") this.attemptTimedOut(error.limit)
+    return true
+  }
+
+  private refused(error: Rejection): void {
     this.counters.refused++
     const by = refusedBy[error._tag]
     const retryAfter = "retryAfter" in error && error.retryAfter !== undefined ? { retryAfter: error.retryAfter } : {}

@@ -5,19 +5,18 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import { hasProperty } from "effect/Predicate"
 import * as Outcome from "../Outcome.ts"
 import type { Settings, State } from "../Supervise.ts"
 import * as backoff from "./backoff.ts"
+import { Delays } from "./delays.ts"
 import { reasonOf } from "./exit.ts"
-import { Delays } from "./superviseDelays.ts"
+import { isRefusal, statedRetryAfter } from "./refusals.ts"
 import { monotonicMillis, sleepUntil } from "./time.ts"
 import { inOwnFiber, standing, type TimeLimit } from "./timeLimit.ts"
 
 export const defaultBackoff = { kind: "exponential", base: 500, cap: 30_000 } as const
 
-const otherwise: backoff.BaseDelay = (retry) =>
-  Math.min(defaultBackoff.cap, backoff.exponential(defaultBackoff.base, 2)(retry))
+const otherwise = backoff.doubling(defaultBackoff)
 
 /** What is kept alive. */
 export interface Work<A, E, R> {
@@ -39,7 +38,7 @@ export interface Shared {
 }
 
 /** One run of the work. */
-export class Life {
+class Life {
   private readonly loop: Loop
   private upAt: number | undefined
   private seenAt: number | undefined
@@ -126,7 +125,7 @@ export class Loop {
     if (this.attempt > settings.times) return ends
     if (asked !== undefined && (asked > settings.maxRetryAfter || asked === Infinity)) return ends
     const { now } = this
-    return Effect.map(this.delays.next(this.fiber, now, reason, asked), (delay) =>
+    return Effect.map(this.delays.next(this.fiber, reason, asked), (delay) =>
       // no time would be left for another try
       delay === undefined || (this.limit !== undefined && now + delay >= this.limit.expiresAt)
         ? undefined
@@ -170,17 +169,6 @@ interface Wait {
 
 const ends = Effect.undefined
 
-const refusals: ReadonlyArray<unknown> = ["CircuitOpen", "BulkheadFull", "RateLimited", "LimitExceeded", "Throttled"]
-
-// an error may be anything, even a proxy that must not be asked
-const ask = <A>(f: () => A | undefined): A | undefined => {
-  try {
-    return f()
-  } catch {
-    return undefined
-  }
-}
-
 /** Whether something that has failed is tried again, and what it has asked for, in milliseconds. */
 export const judge = <A, E>(
   exit: Exit.Failure<A, E>,
@@ -190,15 +178,10 @@ export const judge = <A, E>(
 ): { readonly goesOn: boolean; readonly retryAfter: number | undefined } => {
   const outcome = Outcome.classify(exit, classify, clock)
   const reason = reasonOf(exit)
-  const isRefusal = waitForRefusals && outcome._tag === "Ignored" &&
-    ask(() => hasProperty(reason, "_tag") && refusals.includes(reason._tag)) === true
-  const asked = isRefusal
-    ? ask(() =>
-      hasProperty(reason, "retryAfter") && Duration.isDuration(reason.retryAfter) ? reason.retryAfter : undefined
-    )
-    : Outcome.retryAfter(outcome)
+  const isAwaited = waitForRefusals && outcome._tag === "Ignored" && isRefusal(reason)
+  const asked = isAwaited ? statedRetryAfter(reason) : Outcome.retryAfter(outcome)
   return {
-    goesOn: isRefusal || Outcome.isRetryable(outcome),
+    goesOn: isAwaited || Outcome.isRetryable(outcome),
     retryAfter: asked === undefined ? undefined : Duration.toMillis(asked)
   }
 }

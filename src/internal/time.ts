@@ -12,14 +12,21 @@ export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.mono
 // A remainder below this is rounding, not time: sleeping it could go on for ever on a clock of whole nanoseconds.
 const resolution = 0.001
 
+/** Whether the time has come. */
+export const isDue = (at: number, now: number): boolean => at - now < resolution
+
+/** What is left, in whole milliseconds, rounded up: who comes back then is not refused again. */
+export const remaining = (until: number, now: number): Duration.Duration =>
+  Duration.millis(Math.ceil(Math.max(0, until - now)))
+
 /**
  * Sleeps until the monotonic clock reads `at`. Real timers wake up to a
  * millisecond early, so the clock is read again and a shortfall is slept.
  */
 export const sleepUntil = (clock: Clock.Clock, at: number): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const left = at - monotonicMillis(clock)
-    return left < resolution
+    const now = monotonicMillis(clock)
+    return isDue(at, now)
       ? Effect.void
-      : Effect.flatMap(clock.sleep(Duration.millis(left)), () => sleepUntil(clock, at))
+      : Effect.flatMap(clock.sleep(Duration.millis(at - now)), () => sleepUntil(clock, at))
   })

@@ -2,9 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Ref, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, Outcome, Timeout } from "../../src/index.ts"
-import { admits, Boom, brief, errorOf, feed, start, stateOf } from "../support.ts"
-
-const boom = Effect.fail(new Boom({ n: 0 }))
+import { admits, Boom, boom, brief, errorOf, feed, start, stateOf } from "../support.ts"
 
 /** Runs a call of a given length. */
 const takes = Effect.fnUntraced(function*(breaker: CircuitBreaker.CircuitBreaker, millis: number) {

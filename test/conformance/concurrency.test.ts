@@ -3,9 +3,7 @@ import { Clock, Deferred, Effect, type Exit, Fiber, Random, Scheduler } from "ef
 import * as AdaptiveLimit from "../../src/AdaptiveLimit.ts"
 import * as Bulkhead from "../../src/Bulkhead.ts"
 import * as Throttle from "../../src/Throttle.ts"
-import { Boom, brief, drawing, manualClock, present, start } from "../support.ts"
-
-const boom = Effect.fail(new Boom({ n: 0 }))
+import { type Boom, boom, brief, drawing, draws, manualClock, present, start } from "../support.ts"
 
 /** A clock that a test moves on, and that knows who still sleeps. */
 const countingClock = () => {
@@ -72,8 +70,7 @@ describe("limits", () => {
     () => {
       const { asleep, clock, wait } = countingClock()
       return Effect.gen(function*() {
-        const random = yield* Random.Random
-        const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+        const { below } = yield* draws
         const concurrency = 5
         const bulkhead = yield* Bulkhead.make("storm", { concurrency, queue: 12, wait: 20 })
         let running = 0
@@ -148,8 +145,7 @@ describe("limits", () => {
   it.effect("conformance 34: service is in order of arrival, whoever goes away in between", () => {
     const { clock, wait } = countingClock()
     return Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+      const { below } = yield* draws
       const bulkhead = yield* Bulkhead.make("line", { concurrency: 3, queue: 10, wait: 50 })
       const served: Array<number> = []
       const endings: Array<() => void> = []

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
 import * as RateLimit from "../../src/RateLimit.ts"
-import { brief, ended, errorOf, present, start } from "../support.ts"
+import { brief, draws, ended, errorOf, present, start } from "../support.ts"
 
 describe("rate limit", () => {
   it.effect("conformance 29: 1 per 500 ms: seven at once wait up to 3,000 ms; at 800 ms, three more up to 3,700", () =>
@@ -53,8 +53,7 @@ describe("rate limit", () => {
 
   it.effect("conformance 31: ten per 10 s in a sliding window: never eleven, around every instant of a random run", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const below = (n: number) => Math.floor(random.nextDoubleUnsafe() * n)
+      const { below } = yield* draws
       for (const wait of [0, 4_000, "Infinity"] as const) {
         const limit = yield* RateLimit.make("window", { kind: "sliding-window", permits: 10, per: "10 seconds", wait })
         const starts: Array<number> = []

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, MutableRef, Random } from "effect"
 import { CircuitBreaker, Deadline, Outcome, Pipeline, Policy, Resilience, Retry, Timeout } from "../../src/index.ts"
-import { Boom, brief, drive, ended, now, present, recorded, Says, stateOf } from "../support.ts"
+import { Boom, brief, draws, drive, ended, now, present, recorded, Says, stateOf } from "../support.ts"
 
 /** The first run of a call fails after 100 ms, the further ones hang. */
 const failsThenHangs = () =>
@@ -131,8 +131,7 @@ describe("pipeline", () => {
 
   it.effect("conformance 35, D6: a pipeline is total timeout, retry, breaker, attempt timeout, composed by hand", () =>
     Effect.gen(function*() {
-      const random = yield* Random.Random
-      const pick = <A>(from: ReadonlyArray<A>): A => present(from[Math.floor(random.nextDoubleUnsafe() * from.length)])
+      const { pick } = yield* draws
       const retry = { times: 3, backoff: { kind: "linear", base: "50 millis" }, jitter: "none" } as const
       const circuitBreaker = { trip: { kind: "consecutive", failures: 3 }, open: "500 millis" } as const
       const seen = new Set<unknown>()

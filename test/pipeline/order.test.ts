@@ -109,6 +109,14 @@ describe("the order of a pipeline", () => {
 })
 
 describe("a call", () => {
+  it.effect("refuses options that there are not", () =>
+    Effect.gen(function*() {
+      const pipeline = yield* Pipeline.make("p", { retry: {} })
+      const misspelt = { idempotnt: false } as { idempotent?: boolean }
+      const exit = yield* Effect.exit(pipeline.protect(Effect.void, misspelt))
+      assert.include(String(exit), "Pipeline.protect: unknown option \"idempotnt\"")
+    }).pipe(Effect.provide(Resilience.layer)))
+
   it.effect("can watch its own retries", () =>
     Effect.gen(function*() {
       const pipeline = yield* Pipeline.make("p", { retry: { times: 2, jitter: "none" } })

@@ -46,6 +46,12 @@ class Patient extends Pipeline.Service<Patient>()("patient", {
   circuitBreaker: { trip: { kind: "consecutive", failures: 3 } }
 }) {}
 
+class Remembering extends Pipeline.Service<Remembering>()("remembering", {
+  cache: { strategy: "cache-first", fresh: "1 minute" }
+}) {}
+
+const asked = new Set<string>()
+
 const mapError = (error: Pipeline.PipelineError) => new ModelError({ reason: error._tag })
 
 const Safe = Pipeline.protectService(Model, {
@@ -102,4 +108,47 @@ describe("Pipeline.protectService", () => {
       ])
     }).pipe(Effect.provide(over(model)))
   })
+
+  it.effect("answers from a cache and by a fallback, as the options of a method say", () =>
+    Effect.gen(function*() {
+      const model = yield* Model
+      assert.strictEqual(yield* model.ask("why"), "why!")
+      assert.strictEqual(yield* model.ask("why"), "why!")
+      assert.strictEqual(yield* model.ask("how"), "I do not know")
+    }).pipe(Effect.provide(
+      Pipeline.protectService(Model, {
+        ask: {
+          pipeline: Remembering,
+          mapError,
+          options: (question) => ({
+            cache: { key: [question], schema: Schema.String },
+            fallback: () => Effect.succeed("I do not know")
+          })
+        }
+      }).pipe(
+        Layer.provide(Layer.succeed(Model, {
+          ...new Flaky(0),
+          ask: (question) =>
+            question === "why" && !asked.has(question)
+              ? Effect.sync(() => asked.add(question) && `${question}!`)
+              : Effect.fail(new ModelError({ reason: "down" })),
+          tell: () => Stream.empty,
+          version: Effect.succeed(1),
+          echo: Effect.succeed
+        })),
+        Layer.provide(Remembering.layer),
+        Layer.provide(Resilience.layerTest())
+      )
+    )))
+
+  it.effect("refuses options of a method that there are not", () =>
+    Effect.gen(function*() {
+      const misspelt = { ask: { pipeline: Patient, mapError, option: () => ({}) } }
+      const layer = Pipeline.protectService(Model, misspelt).pipe(
+        Layer.provide(Layer.succeed(Model, new Flaky(0))),
+        Layer.provide(Patient.layerTest())
+      )
+      const exit = yield* Effect.exit(Effect.provide(Model, layer))
+      assert.include(String(exit), "Pipeline.protectService: ask: unknown option \"option\"")
+    }))
 })

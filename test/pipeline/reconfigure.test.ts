@@ -84,6 +84,18 @@ describe("tuning", () => {
     }).pipe(Effect.provide(Layer.fresh(Resilience.layerTuned({ p: { circuitBreaker: {} } })))))
 })
 
+describe("configuration", () => {
+  it.effect("is replaced by a change, and added to by one that spreads it", () =>
+    Effect.gen(function*() {
+      const pipeline = yield* Pipeline.make("p", { retry: { times: 3 }, attemptTimeout: "1 second" })
+      assert.deepStrictEqual(pipeline.tuning, { retry: { times: 9 } })
+      yield* pipeline.reconfigure({ ...pipeline.tuning, attemptTimeout: "5 seconds" })
+      assert.deepStrictEqual([pipeline.settings.retry?.times, pipeline.settings.attemptTimeout], [9, 5_000])
+      yield* pipeline.reconfigure({ attemptTimeout: "6 seconds" })
+      assert.deepStrictEqual([pipeline.settings.retry?.times, pipeline.settings.attemptTimeout], [3, 6_000])
+    }).pipe(Effect.provide(Resilience.layerTuned({ p: { retry: { times: 9 } } }))))
+})
+
 describe("a change", () => {
   it("lays options over those of a part, and replaces timeouts and rate limits", () => {
     const tuned = (declared: Pipeline.Options, tuning: Pipeline.Tuning) =>

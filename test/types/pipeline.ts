@@ -11,7 +11,7 @@ import {
   Fallback,
   Pipeline,
   type Policy,
-  Profile,
+  type Profile,
   type RateLimit,
   type Resilience,
   type Retry,
@@ -29,6 +29,7 @@ type Spent = Retry.RetriesExhausted
 
 const failing = { rate: 0.1 } as const
 declare const own: Policy.Policy<"forbidden">
+declare const bulkhead: Bulkhead.Bulkhead
 declare const ownWork: Policy.Policy<"odd">
 
 const made = {
@@ -49,6 +50,7 @@ const made = {
   streams: Pipeline.make("p", { streams: { idle: "1 second" } }),
   chaosLatency: Pipeline.make("p", { chaos: { latency: { rate: 0.1, delay: "1 second" } } }),
   chaosFailure: Pipeline.make("p", { chaos: { failure: failing } }),
+  chaosOwn: Pipeline.make("p", { chaos: { failure: { rate: 0.1, error: () => "broken by design" as const } } }),
   around: Pipeline.make("p", { around: { call: own, work: ownWork } }),
   aroundBreaker: Pipeline.make("p", { around: { attempt: own }, circuitBreaker: {} }),
   operations: Pipeline.make("p", { retry: {}, operations: { delete: { retry: { times: 1 } } } }),
@@ -65,7 +67,11 @@ const made = {
   })
 }
 
-type ErrorOf<Made> = Made extends Effect.Effect<Pipeline.Pipeline<infer PE>, never, Resilience.Resilience> ? PE : "none"
+type ErrorOf<Made> = Made extends Effect.Effect<Pipeline.Pipeline<infer PE, unknown>, never, Resilience.Resilience> ? PE
+  : "none"
+type StreamErrorOf<Made> = Made extends
+  Effect.Effect<Pipeline.Pipeline<unknown, infer SE>, never, Resilience.Resilience> ? SE
+  : "none"
 
 export type Parts = [
   Expect<Equal<ErrorOf<typeof made.throttle>, Throttle.Throttled>>,
@@ -75,7 +81,10 @@ export type Parts = [
   Expect<Equal<ErrorOf<typeof made.adaptiveLimit>, AdaptiveLimit.LimitExceeded>>,
   Expect<Equal<ErrorOf<typeof made.hedge>, never>>,
   Expect<Equal<ErrorOf<typeof made.cache>, never>>,
-  Expect<Equal<ErrorOf<typeof made.streams>, Timeout.TimedOut>>,
+  Expect<Equal<ErrorOf<typeof made.streams>, never>>,
+  Expect<Equal<StreamErrorOf<typeof made.streams>, Timeout.TimedOut>>,
+  Expect<Equal<StreamErrorOf<typeof made.bulkhead>, Bulkhead.BulkheadFull>>,
+  Expect<Equal<ErrorOf<typeof made.chaosOwn>, "broken by design">>,
   Expect<Equal<ErrorOf<typeof made.chaosLatency>, never>>,
   Expect<Equal<ErrorOf<typeof made.chaosFailure>, Chaos.ChaosInjected>>,
   Expect<Equal<ErrorOf<typeof made.around>, "forbidden" | "odd">>,
@@ -99,6 +108,10 @@ Pipeline.make("p", { bulkheads: { concurrency: 1 } })
 Pipeline.make("p", { bulkhead: { concurrent: 1 } })
 // @ts-expect-error there is no such place
 Pipeline.make("p", { around: { calls: own } })
+// @ts-expect-error the errors of a function that is no policy are not known
+Pipeline.make("p", { around: { attempt: (self) => self } })
+// @ts-expect-error the errors of a function that is no policy are not known
+Pipeline.make("p", { around: { call: bulkhead.protect } })
 // @ts-expect-error the key of the operation's part is misspelt
 Pipeline.make("p", { retry: {}, operations: { delete: { retry: { time: 1 } } } })
 // @ts-expect-error an operation has no place for policies of one's own
@@ -110,7 +123,12 @@ Pipeline.make("p", { operations: { delete: { around: { call: own } } } })
 
 declare const pipeline: Pipeline.Pipeline<Open | Late>
 
+declare const limitedWork: Effect.Effect<"answer", "broken" | Timeout.TimedOut, "database">
+
 const calls = {
+  // work that has errors of the pipeline already
+  limited: pipeline.protect(limitedWork, { fallback: Fallback.value(0 as const) }),
+  limitedTags: pipeline.protect(limitedWork, { fallback: Fallback.on(["CircuitOpen"], Fallback.value(0 as const)) }),
   plain: pipeline.protect(work),
   options: pipeline.protect(work, {
     operation: "read",
@@ -134,6 +152,8 @@ const calls = {
 declare const ownEffect: Effect.Effect<"own", "worse", "files">
 
 export type Calls = [
+  Expect<Equal<typeof calls.limited, Effect.Effect<"answer" | 0, never, "database">>>,
+  Expect<Equal<typeof calls.limitedTags, Effect.Effect<"answer" | 0, "broken" | Late, "database">>>,
   Expect<Equal<typeof calls.plain, Effect.Effect<"answer", "broken" | Open | Late, "database">>>,
   Expect<Equal<typeof calls.options, Effect.Effect<"answer", "broken" | Open | Late, "database">>>,
   Expect<Equal<typeof calls.value, Effect.Effect<"answer" | 0, never, "database">>>,

@@ -1,4 +1,5 @@
-/** The waits between tries, one after another, by the backoff that `Retry` has checked. */
+/** The waits between tries, one after another, by a backoff that `Retry` has checked. */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -7,6 +8,7 @@ import * as Schedule from "effect/Schedule"
 import type { Settings } from "../Retry.ts"
 import * as backoff from "./backoff.ts"
 import { answeredMillis } from "./options.ts"
+import { monotonicMillis } from "./time.ts"
 
 export type DelaySettings = Pick<Settings, "delays" | "spread" | "cap">
 
@@ -37,17 +39,17 @@ export class Delays {
   /** The next delay in milliseconds, never less than `retryAfter`; `undefined` where a schedule has come to its end. */
   next(
     fiber: Fiber.Fiber<unknown, unknown>,
-    now: number,
     reason: unknown,
-    retryAfter: number | undefined
+    retryAfter: number | undefined,
+    spread = this.settings.spread
   ): Effect.Effect<number | undefined> {
-    this.retry++
-    return Effect.map(this.base(now, reason), (base) => {
-      if (base === undefined) return undefined
+    const { delays } = this.settings
+    const retry = ++this.retry
+    const spreadOut = (base: number): number => {
       const u = fiber.getRef(Random.Random).nextDoubleUnsafe()
       return this.previous = backoff.delay({
         base,
-        spread: this.settings.spread,
+        spread,
         cap: this.settings.cap,
         // a `Random` of the user's may return anything
         u: u >= 0 && u <= 1 ? u : u > 1 ? 1 : 0,
@@ -55,20 +57,18 @@ export class Delays {
         first: this.first ??= base,
         retryAfter
       })
-    })
-  }
-
-  private base(now: number, reason: unknown): Effect.Effect<number | undefined> {
-    const { retry, settings: { delays }, step } = this
+    }
     switch (delays.kind) {
       case "formula":
-        return Effect.succeed(delays.at(retry))
+        return Effect.succeed(spreadOut(delays.at(retry)))
       case "function":
-        return Effect.sync(() => answeredMillis(() => delays.at(retry, reason)) ?? this.otherwise(retry))
-      case "schedule":
-        return step === undefined
-          ? Effect.flatMap(stepOf(delays.schedule), (made) => (this.step = made)(now, reason))
-          : step(now, reason)
+        return Effect.sync(() => spreadOut(answeredMillis(() => delays.at(retry, reason)) ?? this.otherwise(retry)))
+      case "schedule": {
+        const now = monotonicMillis(fiber.getRef(Clock.Clock))
+        const base = this.step?.(now, reason) ??
+          Effect.flatMap(stepOf(delays.schedule), (step) => (this.step = step)(now, reason))
+        return Effect.map(base, (base) => base === undefined ? undefined : spreadOut(base))
+      }
     }
   }
 }
