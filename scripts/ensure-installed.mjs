@@ -2,7 +2,7 @@
 // It runs under whatever Node the machine has, so it is plain JavaScript without dependencies;
 // the commands after it run under the Node that this installs into node_modules/.bin.
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs"
+import { existsSync, lstatSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join, sep } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -17,6 +17,8 @@ const modified = (path) => statSync(path).mtimeMs
 
 // The reason to install, if there is one.
 const reason = () => {
+  // Linked modules belong to another checkout: an install would empty that one.
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) return undefined
   if (!existsSync(installed)) return "they are not installed"
   if (modified(installed) < modified(join(root, "package-lock.json"))) return "package-lock.json has changed"
   // An install with --ignore-scripts leaves this package empty, and so does one that was cut short.

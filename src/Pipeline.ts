@@ -673,4 +673,4 @@ export const protectService = <I, S extends object, const M extends { readonly [
   methods: M & { readonly [K in keyof M]: K extends keyof S ? unknown : never }
 ): Layer.Layer<I, never, I | { [K in keyof M]: RequirementOf<M[K]> }[keyof M]> =>
   // what a service and its pipelines are is written down in `M`; the wrapping looks at values alone
-  wrapping.protectService(service, methods as unknown as wrapping.Protections) as Layer.Layer<I>
+  wrapping.protectService(service, methods as wrapping.Protections) as Layer.Layer<I>

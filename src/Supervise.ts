@@ -159,7 +159,7 @@ export type State =
     /** The wait until the next try. */
     readonly delay: Duration.Duration
     /** When that will be. */
-    readonly retryAt: number
+    readonly nextAt: number
   }
   | { readonly _tag: "Ended"; readonly exit: Exit.Exit<unknown, unknown> }
 

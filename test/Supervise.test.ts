@@ -202,7 +202,7 @@ describe("Supervise.keep", () => {
       const fiber = yield* start(Effect.exit(feed.keep(work)))
       yield* TestClock.adjust(5_000)
       yield* feed.wake
-      assert.deepInclude(yield* feed.state, { _tag: "Down", delay: Duration.seconds(5), retryAt: 10_000 })
+      assert.deepInclude(yield* feed.state, { _tag: "Down", delay: Duration.seconds(5), nextAt: 10_000 })
       yield* TestClock.adjust(4_999)
       assert.deepStrictEqual(starts, [0])
       yield* TestClock.adjust(60_001)
@@ -345,10 +345,10 @@ describe("Supervise.keep", () => {
         { _tag: "Idle" },
         { _tag: "Connecting", attempt: 1 },
         { _tag: "Up", since: 1_000_000 },
-        { _tag: "Down", reason: new Boom({ n: 1 }), attempt: 1, delay: Duration.seconds(1), retryAt: 1_001_500 },
+        { _tag: "Down", reason: new Boom({ n: 1 }), attempt: 1, delay: Duration.seconds(1), nextAt: 1_001_500 },
         { _tag: "Connecting", attempt: 2 },
         { _tag: "Up", since: 1_001_500 },
-        { _tag: "Down", reason: new Boom({ n: 2 }), attempt: 2, delay: Duration.seconds(2), retryAt: 1_004_000 },
+        { _tag: "Down", reason: new Boom({ n: 2 }), attempt: 2, delay: Duration.seconds(2), nextAt: 1_004_000 },
         { _tag: "Connecting", attempt: 3 },
         { _tag: "Up", since: 1_004_000 },
         { _tag: "Ended", exit: Exit.succeed("done") }

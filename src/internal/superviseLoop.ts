@@ -143,7 +143,7 @@ export class Loop {
         reason,
         attempt: this.attempt,
         delay: Duration.millis(delay),
-        retryAt: clock.currentTimeMillisUnsafe() + delay
+        nextAt: clock.currentTimeMillisUnsafe() + delay
       })
     // in place before anybody is told, who might answer by waking it
     const waking = shared.waking = Deferred.makeUnsafe<void>()
