@@ -8,6 +8,8 @@ export * as Fault from "./Fault.ts"
 
 export * as HttpOutcome from "./HttpOutcome.ts"
 
+export * as Problem from "./Problem.ts"
+
 export * as ResilientHttpClient from "./ResilientHttpClient.ts"
 
 export * as RetryAfter from "./RetryAfter.ts"

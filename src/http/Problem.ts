@@ -1,0 +1,301 @@
+/**
+ * The kinds of failure that services tell each other, as RFC 9457 problems.
+ *
+ * Each is an error class that any `HttpApi` can declare, with a status, a stable
+ * `code`, and on the wire `application/problem+json` with the members `code`,
+ * `requestId`, `retryAfter` (seconds) and `errors`. Each says by its outcome what
+ * it means to breakers, retries and limits.
+ *
+ * | class               | status | code                 |
+ * | ------------------- | ------ | -------------------- |
+ * | `BadRequest`        | 400    | `bad_request`        |
+ * | `Unauthenticated`   | 401    | `unauthenticated`    |
+ * | `Forbidden`         | 403    | `forbidden`          |
+ * | `NotFound`          | 404    | `not_found`          |
+ * | `Conflict`          | 409    | `conflict`           |
+ * | `ValidationFailed`  | 422    | `validation_failed`  |
+ * | `RateLimited`       | 429    | `rate_limited`       |
+ * | `Internal`          | 500    | `internal`           |
+ * | `DatabaseFailed`    | 500    | `database_failed`    |
+ * | `Unavailable`       | 503    | `unavailable`        |
+ * | `CircuitBroken`     | 503    | `circuit_open`       |
+ * | `UpstreamTimeout`   | 504    | `timeout`            |
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as HttpApiError from "effect/http-api/HttpApiError"
+import * as Schema from "effect/Schema"
+import * as Outcome from "../Outcome.ts"
+import * as HttpOutcome from "./HttpOutcome.ts"
+
+/**
+ * What is wrong with one field of a request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const FieldError = Schema.Struct({
+  /** The way to it, from the outside in, joined by dots; empty for the whole. */
+  field: Schema.String,
+  message: Schema.String,
+  /** How to mend it. */
+  hint: Schema.optionalKey(Schema.String)
+})
+
+/**
+ * What is wrong with one field of a request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FieldError = typeof FieldError.Type
+
+/** The members that every kind has beside those of RFC 9457. */
+const members = <const Code extends string>(code: Code) => ({
+  /** Which kind it is, for programs. It does not change. */
+  code: Schema.tag(code),
+  /** The request that it was the answer to. */
+  requestId: Schema.optionalKey(Schema.String),
+  /** When it is worth asking again, in seconds. */
+  retryAfter: Schema.optionalKey(Schema.Number),
+  /** What is wrong, field by field. */
+  errors: Schema.optionalKey(Schema.Array(FieldError))
+})
+
+const declared = <const Code extends string, const Status extends number>(
+  code: Code,
+  status: Status,
+  title: string
+) => ({
+  type: `urn:effect-resilience:problem:${code}` as const,
+  status,
+  title
+})
+
+const outcomeOf = ({ retryAfter, status }: { readonly status: number; readonly retryAfter?: number | undefined }) =>
+  HttpOutcome.fromStatus(
+    status,
+    retryAfter !== undefined && retryAfter >= 0 ? Duration.seconds(retryAfter) : undefined
+  )
+
+/**
+ * The request cannot be understood.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BadRequest extends HttpApiError.Problem<BadRequest>()(
+  "BadRequest",
+  declared("bad_request", 400, "The request cannot be understood"),
+  members("bad_request")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The caller has not said who it is, or not credibly.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unauthenticated extends HttpApiError.Problem<Unauthenticated>()(
+  "Unauthenticated",
+  declared("unauthenticated", 401, "Nobody knows who is asking"),
+  members("unauthenticated")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The caller is known, and may not do this.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Forbidden extends HttpApiError.Problem<Forbidden>()(
+  "Forbidden",
+  declared("forbidden", 403, "The caller may not do this"),
+  members("forbidden")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * What the request is about does not exist.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotFound extends HttpApiError.Problem<NotFound>()(
+  "NotFound",
+  declared("not_found", 404, "There is no such thing"),
+  members("not_found")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The request conflicts with the state of what it is about.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Conflict extends HttpApiError.Problem<Conflict>()(
+  "Conflict",
+  declared("conflict", 409, "The request conflicts with what is there"),
+  members("conflict")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The request can be understood, and its values are not valid: see `errors`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ValidationFailed extends HttpApiError.Problem<ValidationFailed>()(
+  "ValidationFailed",
+  declared("validation_failed", 422, "The request is not valid"),
+  members("validation_failed")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The caller has sent too many requests. It is no refusal of our own, which is `RateLimit.RateLimited`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RateLimited extends HttpApiError.Problem<RateLimited>()(
+  "RateLimited",
+  declared("rate_limited", 429, "There are too many requests"),
+  members("rate_limited")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The service has failed in a way that it had not foreseen.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Internal extends HttpApiError.Problem<Internal>()(
+  "Internal",
+  declared("internal", 500, "The service has failed"),
+  members("internal")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The service could not use its database.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DatabaseFailed extends HttpApiError.Problem<DatabaseFailed>()(
+  "DatabaseFailed",
+  declared("database_failed", 500, "The database has failed"),
+  members("database_failed")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The service cannot answer now.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unavailable extends HttpApiError.Problem<Unavailable>()(
+  "Unavailable",
+  declared("unavailable", 503, "The service is not available"),
+  members("unavailable")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The service does not call another one that it needs, because that keeps failing.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CircuitBroken extends HttpApiError.Problem<CircuitBroken>()(
+  "CircuitBroken",
+  declared("circuit_open", 503, "A service that is needed keeps failing"),
+  members("circuit_open")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * The service, or one that it needs, took too long.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UpstreamTimeout extends HttpApiError.Problem<UpstreamTimeout>()(
+  "UpstreamTimeout",
+  declared("timeout", 504, "There was no answer in time"),
+  members("timeout")
+) {
+  get [Outcome.symbol](): Outcome.Outcome {
+    return outcomeOf(this)
+  }
+}
+
+/**
+ * All kinds, by their code.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const kinds = {
+  bad_request: BadRequest,
+  unauthenticated: Unauthenticated,
+  forbidden: Forbidden,
+  not_found: NotFound,
+  conflict: Conflict,
+  validation_failed: ValidationFailed,
+  rate_limited: RateLimited,
+  internal: Internal,
+  database_failed: DatabaseFailed,
+  unavailable: Unavailable,
+  circuit_open: CircuitBroken,
+  timeout: UpstreamTimeout
+} as const
+
+/**
+ * A failure of one of the kinds.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type Problem = InstanceType<typeof kinds[keyof typeof kinds]>
