@@ -1,7 +1,8 @@
-/** `npm run bench`: the cost of a call under our policies, beside Effect's own, cockatiel and opossum. */
+/** `npm run bench`: the cost of a call under our policies, beside Effect's own, cockatiel and opossum, and of requests over HTTP. */
 import { parseArgs } from "node:util"
 import { judge } from "./budget.ts"
 import { breaker } from "./groups/breaker.ts"
+import * as http from "./groups/http.ts"
 import { refusal } from "./groups/refusal.ts"
 import { stack, stackSuspending } from "./groups/stack.ts"
 import { measureAll, quick, thorough } from "./measure.ts"
@@ -12,7 +13,7 @@ const groups = [breaker, stack, stackSuspending, refusal]
 const help = `npm run bench -- [options]
 
   --group NAME  only this group; may be repeated
-${groups.map(({ name, title }) => `                  ${name}: ${title}`).join("\n")}
+${[...groups, http].map(({ name, title }) => `                  ${name}: ${title}`).join("\n")}
   --quick       sample less: ends within a minute
   --check       compare ratios with bench/budget.json; exit code 1 if one is lost
   --json        print JSON
@@ -42,17 +43,23 @@ const main = async (): Promise<number> => {
     console.log(help)
     return 0
   }
-  const unknown = options.group.find((name) => !groups.some((group) => group.name === name))
-  if (unknown !== undefined) {
-    throw new Misuse(`no group ${JSON.stringify(unknown)}; there are ${groups.map(({ name }) => name).join(", ")}`)
-  }
+  const names = [...groups, http].map(({ name }) => name)
+  const unknown = options.group.find((name) => !names.includes(name))
+  if (unknown !== undefined) throw new Misuse(`no group ${JSON.stringify(unknown)}; there are ${names.join(", ")}`)
   // mitata allocates a gigabyte instead
   if (globalThis.gc === undefined) throw new Misuse("needs node --expose-gc; run it as npm run bench")
 
-  const chosen = options.group.length === 0 ? groups : groups.filter(({ name }) => options.group.includes(name))
-  const measured = await measureAll(chosen, options.quick ? quick : thorough, (line) => console.error(`${line} ...`))
+  const isChosen = (name: string) => options.group.length === 0 || options.group.includes(name)
+  const progress = (line: string) => console.error(`${line} ...`)
+  const chosen = groups.filter(({ name }) => isChosen(name))
+  const measured = chosen.length === 0 ? [] : await measureAll(chosen, options.quick ? quick : thorough, progress)
+  const overHttp = isChosen(http.name)
+    ? await http.measure(options.quick ? http.quick : http.thorough, progress)
+    : undefined
   const verdicts = options.check ? judge(measured) : undefined
-  console.log(options.json ? report.json(measured, verdicts) : `\n${report.text(measured, verdicts)}`)
+  console.log(
+    options.json ? report.json(measured, overHttp, verdicts) : `\n${report.text(measured, overHttp, verdicts)}`
+  )
   return verdicts?.some(({ kept }) => !kept) ? 1 : 0
 }
 

@@ -1,6 +1,7 @@
 /** What is printed: a table per group, or JSON. */
 import { cpus } from "node:os"
 import type { Verdict } from "./budget.ts"
+import * as http from "./groups/http.ts"
 import { callsPerSample, type Measured, ratio, type Row } from "./measure.ts"
 
 const machine = () => {
@@ -43,29 +44,40 @@ const table = (measured: Measured): string => {
   return [`${measured.group}: ${measured.title}`, "", ...aligned].join("\n")
 }
 
-const preface = (): string => {
+const machineLine = (): string => {
   const { arch, cores, cpu, node } = machine()
-  return `Node ${node}, ${cpu}, ${cores} cores, ${arch}
+  return `Node ${node}, ${cpu}, ${cores} cores, ${arch}`
+}
 
-One process, one call after the other. A sample is ${nanos(callsPerSample)} calls, divided: effects in a loop within one
+const preface = `One process, one call after the other. A sample is ${
+  nanos(callsPerSample)
+} calls, divided: effects in a loop within one
 fiber, so Effect.runPromise is paid once per sample; async functions awaited in a loop within one async
 function. "over bare" is over the bare work of the same kind. Ratios are medians of rounds in which all
 rows take turns.`
-}
 
 const verdictLine = ({ atMost, kept, name, ratio }: Verdict): string =>
   `${kept ? "kept" : "LOST"}  ${ratio.toFixed(3)} (at most ${atMost})  ${name}`
 
-export const text = (measured: ReadonlyArray<Measured>, verdicts: ReadonlyArray<Verdict> | undefined): string =>
+export const text = (
+  measured: ReadonlyArray<Measured>,
+  overHttp: http.Measured | undefined,
+  verdicts: ReadonlyArray<Verdict> | undefined
+): string =>
   [
-    preface(),
-    ...measured.map(table),
+    machineLine(),
+    ...(measured.length === 0 ? [] : [preface, ...measured.map(table)]),
+    ...(overHttp === undefined ? [] : [http.text(overHttp)]),
     ...(verdicts === undefined
       ? []
       : [["budget: ratios of ours to a peer", "", ...verdicts.map(verdictLine)].join("\n")])
   ].join("\n\n")
 
-export const json = (measured: ReadonlyArray<Measured>, verdicts: ReadonlyArray<Verdict> | undefined): string => {
+export const json = (
+  measured: ReadonlyArray<Measured>,
+  overHttp: http.Measured | undefined,
+  verdicts: ReadonlyArray<Verdict> | undefined
+): string => {
   const groups = measured.map((one) => {
     const ours = oursOf(one)
     return {
@@ -76,5 +88,9 @@ export const json = (measured: ReadonlyArray<Measured>, verdicts: ReadonlyArray<
       }))
     }
   })
-  return JSON.stringify({ machine: machine(), unit: "ns per call", groups, budget: verdicts }, undefined, 2)
+  return JSON.stringify(
+    { machine: machine(), unit: "ns per call", groups, http: overHttp, budget: verdicts },
+    undefined,
+    2
+  )
 }

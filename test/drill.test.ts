@@ -94,7 +94,7 @@ describe("the drill", () => {
     expect(document.faults.map(({ errors }) => Object.keys(errors))).toEqual([
       expect.arrayContaining(["ServiceUnavailable"]),
       expect.arrayContaining(["TimedOut"]),
-      expect.arrayContaining(["UnexpectedStatus"]),
+      expect.arrayContaining(["Unavailable"]),
       expect.arrayContaining(["ServiceUnavailable"]),
       expect.arrayContaining(["ResponseInvalid"])
     ])

@@ -61,7 +61,7 @@ const outages = (askedSeconds: number): ReadonlyArray<Outage> => [
     fault: "overwhelmed",
     mode: { kind: "status", status: 503, retryAfter: String(askedSeconds) },
     says: `now answers 503, Retry-After: ${askedSeconds}`,
-    expected: "UnexpectedStatus",
+    expected: "Unavailable",
     lasts: 3.5,
     // and the rest that it asks for, which is added below
     healthy: 1

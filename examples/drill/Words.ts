@@ -1,7 +1,7 @@
 /** Times and errors as a person would say them. */
 import { Duration } from "effect"
 import { CircuitBreaker, Timeout } from "effect-resilience"
-import { ServiceError } from "effect-resilience/http"
+import { Problem, ServiceError } from "effect-resilience/http"
 
 /** Milliseconds in words: `0.4 ms`, `35 ms`, `1.25 s`, `12 s`. */
 export const time = (millis: number): string =>
@@ -14,10 +14,8 @@ export const time = (millis: number): string =>
 /** Why a call failed, in a few words. */
 export const reason = (error: unknown): string => {
   if (error instanceof ServiceError.ServiceUnavailable) return network[error.reason] ?? error.reason
-  if (error instanceof ServiceError.UnexpectedStatus) {
-    return `${error.status}${
-      error.retryAfter === undefined ? "" : `, asked for ${time(Duration.toMillis(error.retryAfter))}`
-    }`
+  if (error instanceof Problem.Unavailable) {
+    return `${error.status}${error.retryAfter === undefined ? "" : `, asked for ${time(error.retryAfter * 1000)}`}`
   }
   if (error instanceof ServiceError.ResponseInvalid) return `invalid body (${error.mismatches.join("; ")})`
   if (error instanceof Timeout.TimedOut) return `no answer in ${time(Duration.toMillis(error.after))}`

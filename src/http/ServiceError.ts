@@ -1,7 +1,12 @@
 /**
  * The errors of a call to a service, besides those its API declares and those a
- * pipeline adds. None of them holds a body, a header or a value: they may be
- * logged.
+ * pipeline adds.
+ *
+ * An answer with the status of an error that the API does not declare, or whose
+ * body does not match, is a `Problem` of the kind that has this status, whatever
+ * its body is. It holds what the service says about it, as plain text and cut to
+ * length: `code`, `detail`, `errors`, `requestId`, `retryAfter`. The errors of this
+ * module hold no body, header or value. All of them may be logged.
  *
  * @since 0.1.0
  */
@@ -10,6 +15,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as Outcome from "../Outcome.ts"
 import * as HttpOutcome from "./HttpOutcome.ts"
+import type { Problem } from "./Problem.ts"
 
 /**
  * One thing that did not match its schema, and where.
@@ -60,7 +66,9 @@ const call = {
   /** The service that was called. */
   service: Schema.String,
   /** The operation, by group and endpoint: `plans.get`. */
-  operation: Schema.String
+  operation: Schema.String,
+  /** The request that was being worked on. */
+  requestId: Schema.optionalKey(Schema.String)
 }
 
 /**
@@ -105,14 +113,15 @@ export class ResponseInvalid extends Schema.TaggedError<ResponseInvalid>()("Resp
 const invalid = Outcome.failure({ retryable: false })
 
 /**
- * There was no answer, or it broke off: refused, reset, unknown host.
+ * There was no answer, or it broke off: refused, reset, unknown host. Or there was
+ * no token to ask with, and nothing was sent.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>()("ServiceUnavailable", {
   ...call,
-  /** The network's code for it, such as `ECONNREFUSED`, or `no connection` where there is none. */
+  /** The network's code for it, such as `ECONNREFUSED`, or `no connection` where there is none; `no token`. */
   reason: Schema.String
 }, { httpApiStatus: 503 }) {
   override get message(): string {
@@ -121,8 +130,8 @@ export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>()
 }
 
 /**
- * The service answered with a status that its API does not declare, or with a
- * declared error whose body does not match.
+ * The service answered with a status that its API does not declare, and that no
+ * kind of `Problem` has: 204, 302, 418, 502.
  *
  * @category errors
  * @since 0.1.0
@@ -149,4 +158,4 @@ export class UnexpectedStatus extends Schema.TaggedError<UnexpectedStatus>()("Un
  * @category errors
  * @since 0.1.0
  */
-export type ServiceError = RequestInvalid | ResponseInvalid | ServiceUnavailable | UnexpectedStatus
+export type ServiceError = RequestInvalid | ResponseInvalid | ServiceUnavailable | UnexpectedStatus | Problem

@@ -1,6 +1,6 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
+import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Redacted, Schema, Stream } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { TestClock } from "effect/testing"
@@ -61,9 +61,9 @@ for (
         [200, "text/html", "<html>", "ResponseInvalid"],
         [200, "application/json", "", "ResponseInvalid"],
         [404, "application/json", "{\"_tag\":\"PlanNotFound\",\"id\":\"1\"}", "PlanNotFound"],
-        [404, "application/json", "{\"nope\":1}", "UnexpectedStatus"],
-        [404, "application/json", "", "UnexpectedStatus"],
-        [404, "text/html", "<html>", "UnexpectedStatus"],
+        [404, "application/json", "{\"nope\":1}", "NotFound"],
+        [404, "application/json", "", "NotFound"],
+        [404, "text/html", "<html>", "NotFound"],
         [201, "application/json", JSON.stringify(plan("1")), "UnexpectedStatus"],
         [204, "application/json", "", "UnexpectedStatus"],
         [302, "text/plain", "elsewhere", "UnexpectedStatus"],
@@ -145,7 +145,7 @@ describe("ServiceClient", () => {
     }).pipe(Effect.provide(Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provide(Resilience.layer))))
   })
 
-  it.effect("a response that does not match is ResponseInvalid with the path, nothing gets through, and it is not retried", () => {
+  it.effect("A12: a response that does not match is ResponseInvalid with the path, nothing gets through, and it is not retried", () => {
     const secret = "s3cr3t"
     const upstream = answering(() =>
       json({ id: "1", title: "a", steps: [{ name: "x", hours: 1 }, { name: secret, hours: secret }] })
@@ -177,7 +177,7 @@ describe("ServiceClient", () => {
     }).pipe(Effect.provide(Planning.layer.pipe(Layer.provide(upstream.layer), Layer.provide(Resilience.layerTest()))))
   })
 
-  it.effect("a request that does not match is RequestInvalid with the path, and never leaves", () => {
+  it.effect("A12: a request that does not match is RequestInvalid with the path, and never leaves", () => {
     const upstream = answering(() => json(plan("1")))
     return Effect.gen(function*() {
       const planning = yield* Planning
@@ -196,7 +196,7 @@ describe("ServiceClient", () => {
     )
   })
 
-  it.effect("an undeclared status is UnexpectedStatus, no answer is ServiceUnavailable with the network's word", () => {
+  it.effect("an undeclared status that no kind has is UnexpectedStatus, no answer is ServiceUnavailable with the network's word", () => {
     const upstream = answering((_, count) => count === 1 ? json({}, 418) : "refuse")
     return Effect.gen(function*() {
       const unexpected = yield* Effect.flip(getPlan)
@@ -233,6 +233,104 @@ describe("ServiceClient", () => {
       assert.strictEqual(yield* sent(({ plans }) => plans.get({ params: { id: "1" } })), 4)
       assert.strictEqual(yield* sent(({ plans }) => plans.get({ params: { id: "1" } }, { idempotent: false })), 1)
     })
+  })
+
+  it.effect("an idempotency key is made once for each call, is the same on every attempt, and gives leave to retry", () => {
+    const upstream = answering(() => json({}, 503))
+    class Keyed extends ServiceClient.Service<Keyed>()("Keyed", {
+      api: HttpApi.make("keyed").add(
+        HttpApiGroup.make("orders", { topLevel: true })
+          .add(
+            HttpApiEndpoint.post("order", "/orders"),
+            HttpApiEndpoint.patch("change", "/orders", {
+              headers: Schema.Struct({ "idempotency-key": Schema.optionalKey(Schema.String) })
+            }),
+            HttpApiEndpoint.get("read", "/orders"),
+            HttpApiEndpoint.post("plain", "/plain").annotate(ServiceClient.IdempotencyKey, false)
+          )
+          .annotateEndpoints(ServiceClient.IdempotencyKey, true)
+      ),
+      baseUrl: "http://keyed.invalid",
+      pipeline: { retry }
+    }) {}
+    const sent = (call: (client: typeof Keyed["Service"]) => Effect.Effect<unknown, unknown>) =>
+      Effect.gen(function*() {
+        const before = upstream.sent.length
+        yield* Effect.exit(Effect.flatMap(Keyed, call))
+        return upstream.sent.slice(before).map(({ headers }) => headers["idempotency-key"])
+      })
+    return Effect.gen(function*() {
+      const first = yield* sent(({ order }) => order())
+      assert.match(first[0] ?? "", /^[0-9a-f-]{36}$/)
+      assert.deepStrictEqual(first, [first[0], first[0], first[0], first[0]])
+      const second = yield* sent(({ order }) => order())
+      assert.strictEqual(second.length, 4)
+      assert.notStrictEqual(second[0], first[0])
+      assert.deepStrictEqual(yield* sent(({ change }) => change({ headers: { "idempotency-key": "own" } })), [
+        "own",
+        "own",
+        "own",
+        "own"
+      ])
+      assert.deepStrictEqual(yield* sent(({ order }) => order(undefined, { idempotencyKey: "o-1" })), [
+        "o-1",
+        "o-1",
+        "o-1",
+        "o-1"
+      ])
+      assert.deepStrictEqual(yield* sent(({ order }) => order(undefined, { idempotencyKey: false })), [undefined])
+      // a key does not take away what the call says of itself
+      assert.strictEqual((yield* sent(({ order }) => order(undefined, { idempotent: false }))).length, 1)
+      // a request that is safe to send again needs none
+      assert.deepStrictEqual(yield* sent(({ read }) => read()), [undefined, undefined, undefined, undefined])
+      const before = upstream.sent.length
+      for (const bad of ["", "a b", "a\r\nb: c", "k".repeat(256)]) {
+        const error = yield* Effect.flip(
+          Effect.flatMap(Keyed, ({ plain }) => plain(undefined, { idempotencyKey: bad }))
+        )
+        assert.strictEqual(error._tag, "RequestInvalid")
+      }
+      assert.strictEqual(upstream.sent.length, before)
+    }).pipe(Effect.provide(Keyed.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
+  it.effect("B7: tells its status: name, origin, breakers, counts, and no secrets", () => {
+    const upstream = answering(() => json({}, 503))
+    return Effect.gen(function*() {
+      yield* Effect.exit(getPlan)
+      yield* Effect.exit(getPlan)
+      const status = yield* Planning.status
+      assert.deepInclude(status, {
+        name: "Planning",
+        baseUrl: "http://planning.invalid",
+        circuitBreakers: { Planning: "Open", "Planning/plans.search": "Closed" }
+      })
+      assert.deepInclude(status.counts, { calls: 2, failure: 2, attempts: 5 })
+      // it can be sent as it is
+      const codec = Schema.toCodecJson(ServiceClient.Status)
+      assert.deepStrictEqual(
+        yield* Schema.decodeUnknownEffect(codec)(yield* Schema.encodeEffect(codec)(status)),
+        status
+      )
+    }).pipe(Effect.provide(Planning.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
+  it.effect("C8: is a base for any external service: authentication, mapped errors, health", () => {
+    const upstream = answering((path) => path === "/health" ? json({}, 503) : json({ error: { message: "gone" } }, 404))
+    class External extends ServiceClient.Service<External>()("External", {
+      api: PlanningApi,
+      baseUrl: "https://api.example",
+      token: { get: Effect.succeed(Redacted.make("Bearer abc")), header: "authorization" },
+      pipeline: { retry: { times: 0 }, circuitBreaker: { trip: { kind: "consecutive", failures: 1 } } }
+    }) {}
+    return Effect.gen(function*() {
+      const external = yield* External
+      const error = yield* Effect.flip(external.plans.get({ params: { id: "1" } }))
+      assert.deepInclude(error, { _tag: "NotFound", detail: "gone" })
+      assert.strictEqual((yield* Effect.flip(external.health()))._tag, "Unavailable")
+      assert.strictEqual((yield* External.status).circuitBreakers.External, "Open")
+      assert.deepStrictEqual(upstream.sent.map(({ headers }) => headers["authorization"]), ["Bearer abc", "Bearer abc"])
+    }).pipe(Effect.provide(External.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
   })
 
   it.effect("an operation's annotation changes its retries; one that changes the breaker has its own", () => {
@@ -322,12 +420,11 @@ describe("ServiceClient", () => {
     }) {}
     return Effect.gen(function*() {
       const streaming = yield* Streaming
-      const stream = yield* streaming.down()
-      const [first] = yield* Stream.runCollect(Stream.take(stream, 1))
+      const [first] = yield* Stream.runCollect(Stream.take(streaming.down(), 1))
       assert.strictEqual(new TextDecoder().decode(first), "a stream")
       const before = upstream.sent.length
       const error = yield* Effect.flip(streaming.up({ payload: Stream.succeed(bytes) }, { idempotent: true }))
-      assert.strictEqual(error._tag, "UnexpectedStatus")
+      assert.strictEqual(error._tag, "Unavailable")
       assert.strictEqual(upstream.sent.length - before, 1)
     }).pipe(Effect.provide(Streaming.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
   })

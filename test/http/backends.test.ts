@@ -74,7 +74,7 @@ describe("a client for a back-end service", () => {
     return Effect.gen(function*() {
       const { items } = yield* Vectors
       const { exit } = yield* drive(items.get({ params }), "30 seconds")
-      assert.strictEqual(brief(exit), "UnexpectedStatus")
+      assert.strictEqual(brief(exit), "Unavailable")
       assert.deepStrictEqual(waits(down.asked.map(({ at }) => at)), [1_000, 2_000, 4_000])
       yield* drive(items.post({ payload: params }), "1 seconds")
       assert.strictEqual(down.asked.length, 5)

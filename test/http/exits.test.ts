@@ -30,6 +30,6 @@ it.live("a program that has met every failure ends by itself, and leaves no conn
         (error, stdout) => resume(error === null ? Effect.succeed(stdout) : Effect.die(error))
       )
     })
-    assert.strictEqual(stdout, "TimedOut TimedOut UnexpectedStatus ServiceUnavailable TimedOut\n")
+    assert.strictEqual(stdout, "TimedOut TimedOut Internal ServiceUnavailable TimedOut\n")
     yield* Server.eventually(Effect.map(server.connections, (count) => count === 0))
   }), 20_000)

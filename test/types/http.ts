@@ -1,8 +1,9 @@
 /** What the types of HTTP clients promise. Checked by the compiler alone. */
-import { Config, type Effect, type Layer, Schema } from "effect"
+import { Config, type Effect, type Layer, Schema, type Stream } from "effect"
+import type { Sse } from "effect/encoding"
 import type { HttpClient, HttpClientError } from "effect/http"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { ResilientHttpClient, ServiceClient, type ServiceError } from "../../src/http/index.ts"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { type Problem, ResilientHttpClient, ServiceClient, type ServiceError } from "../../src/http/index.ts"
 import type { CircuitBreaker, Deadline, Pipeline, Resilience, Retry, Timeout } from "../../src/index.ts"
 import type { Equal, Expect } from "./assert.ts"
 
@@ -66,7 +67,7 @@ export type Methods = [
   Expect<
     Equal<
       ServiceError.ServiceError["_tag"],
-      "RequestInvalid" | "ResponseInvalid" | "ServiceUnavailable" | "UnexpectedStatus"
+      "RequestInvalid" | "ResponseInvalid" | "ServiceUnavailable" | "UnexpectedStatus" | Problem.Problem["_tag"]
     >
   >
 ]
@@ -86,6 +87,53 @@ export type Layers = [
   Expect<Equal<typeof Bare.layer, Layer.Layer<Bare, never, Needs>>>,
   Expect<Equal<typeof tested, Layer.Layer<Full | Resilience.Resilience, "handlers failed", "handlers need">>>
 ]
+
+const Item = Schema.Struct({ n: Schema.Number })
+class Broken extends Schema.TaggedError<Broken>()("Broken", {}) {}
+
+const streamingApi = HttpApi.make("streaming").add(
+  HttpApiGroup.make("root", { topLevel: true }).add(
+    HttpApiEndpoint.get("lines", "/lines", { success: HttpApiSchema.StreamNdjson({ schema: Item }), error: Clash }),
+    HttpApiEndpoint.get("events", "/events", { success: HttpApiSchema.StreamSse({ data: Item, error: Broken }) }),
+    HttpApiEndpoint.get("either", "/either", { success: [Item, HttpApiSchema.StreamUint8Array()] })
+  )
+)
+
+class Streaming extends ServiceClient.Service<Streaming>()("Streaming", {
+  api: streamingApi,
+  baseUrl: "http://streaming.invalid",
+  token: Config.Redacted("TOKEN"),
+  pipeline: { circuitBreaker: {}, streams: { idle: "1 second" } }
+}) {}
+
+declare const streaming: Streaming["Service"]
+type StreamAdds = ServiceError.ServiceError | CircuitBreaker.CircuitOpen | Timeout.TimedOut
+type OfStream<F extends (...args: never) => unknown> = ReturnType<F> extends Stream.Stream<infer A, infer E, infer R>
+  ? [A, E, R]
+  : never
+
+export type Streams = [
+  Expect<Equal<OfStream<typeof streaming.lines>, [typeof Item.Type, Clash | StreamAdds, never]>>,
+  Expect<Equal<OfStream<typeof streaming.events>, [typeof Item.Type, Broken | Sse.Retry | StreamAdds, never]>>,
+  // one that may answer otherwise is an effect, which has no limits of streams
+  Expect<Equal<Errors<typeof streaming.either>, ServiceError.ServiceError | CircuitBreaker.CircuitOpen>>,
+  // a token from configuration can be missing
+  Expect<Equal<typeof Streaming.layer, Layer.Layer<Streaming, Config.ConfigError, Needs>>>,
+  Expect<Equal<typeof Full.status, Effect.Effect<ServiceClient.Status, never, Full>>>
+]
+
+void full.plans.create({ payload: { hours: 3 } }, { idempotencyKey: true })
+void full.plans.create({ payload: { hours: 3 } }, { idempotencyKey: "order-1" })
+// @ts-expect-error a key is made, or a string
+void full.plans.create({ payload: { hours: 3 } }, { idempotencyKey: 1 })
+
+export const bareToken = ServiceClient.Service<Bare>()("BareToken", {
+  api,
+  baseUrl: "http://bare.invalid",
+  // @ts-expect-error a token is redacted
+  token: "secret",
+  pipeline: {}
+})
 
 void full.health()
 void full.plans.create({ payload: { hours: 3 } }, { idempotent: true })

@@ -1,23 +1,37 @@
 /**
- * What is noted of the exchange that belongs to one attempt, since a decoded
- * error has lost its status and headers; and what the attempt's failure is to
- * its caller.
+ * One exchange of a service client: what its request carries, what is noted of it
+ * for the attempt that it belongs to, since a decoded error has lost its status
+ * and headers; and what the attempt's failure is to its caller.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Sse from "effect/encoding/Sse"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Deadline from "../../Deadline.ts"
 import * as Outcome from "../../Outcome.ts"
+import * as DeadlineHeader from "../DeadlineHeader.ts"
 import * as HttpOutcome from "../HttpOutcome.ts"
+import * as RequestId from "../RequestId.ts"
 import * as RetryAfter from "../RetryAfter.ts"
 import * as ServiceError from "../ServiceError.ts"
-import { holding } from "./heldBody.ts"
+import { problemOf } from "./foreignError.ts"
+import { cut, holding } from "./heldBody.ts"
+import * as idempotencyKey from "./idempotencyKey.ts"
+import { holdsKey, isRereadable } from "./replaySafety.ts"
+import type { TokenKeeper } from "./tokenKeeper.ts"
 
 /** One operation of one service. */
 export interface Operation {
@@ -30,13 +44,34 @@ export interface Operation {
   readonly declares: (status: number) => boolean
 }
 
+/** What all attempts of one call have in common. */
+export interface Call {
+  readonly of: Operation
+  readonly requestId: string
+  /** What the request carries unless it has a key of its own. */
+  readonly idempotencyKey: string | undefined
+}
+
 /** The exchange of one attempt. */
 class Exchange {
   status: number | undefined
   retryAfter: Duration.Duration | undefined
-  readonly of: Operation
-  constructor(of: Operation) {
-    this.of = of
+  /** An answer with the status of an error, whose body is in memory. */
+  refusal: HttpClientResponse.HttpClientResponse | undefined
+  /** An answer that is read as it comes, if it is found good. */
+  unread: HttpClientResponse.HttpClientResponse | undefined
+  requestId: string
+  /** The tokens that have been sent. */
+  readonly tokens: Array<string> = []
+  readonly call: Call
+  constructor(call: Call) {
+    this.call = call
+    this.requestId = call.requestId
+  }
+  /** What every error says of its call. */
+  get where() {
+    const { operation, service } = this.call.of
+    return { service, operation, requestId: this.requestId }
   }
 }
 
@@ -47,40 +82,141 @@ const CurrentExchange = Context.Reference<Exchange | undefined>("effect-resilien
 /** The operation of the attempt that is running. */
 export const currentOperation: Effect.Effect<Operation | undefined> = Effect.map(
   CurrentExchange,
-  (exchange) => exchange?.of
+  (exchange) => exchange?.call.of
 )
 
-/** Notes status and `Retry-After` of each response for the attempt it belongs to, and reads its body. */
+type Exchanging<E, R> = (
+  request: HttpClientRequest.HttpClientRequest
+) => Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>
+
+/**
+ * The client below the generated one. Its requests carry the id of the current
+ * request, the time that is left, the call's idempotency key and the token; status
+ * and `Retry-After` of each response are noted for the attempt that it belongs to,
+ * and its body is read.
+ */
 export const noting = <E, R>(
-  client: HttpClient.HttpClient.With<E, R>
-): HttpClient.HttpClient.With<E | HttpClientError.HttpClientError, R> =>
-  HttpClient.transformResponse(client, (response) =>
-    Effect.withFiber((fiber) => {
-      const exchange = fiber.getRef(CurrentExchange)
-      const noted = Effect.map(response, (response) => {
-        if (exchange !== undefined) {
-          exchange.status = response.status
-          exchange.retryAfter = RetryAfter.fromHeaders(response.headers, fiber.getRef(Clock.Clock))
-        }
-        return response
+  client: HttpClient.HttpClient.With<E, R>,
+  token: TokenKeeper | undefined
+): HttpClient.HttpClient.With<E | HttpClientError.HttpClientError | ServiceError.ServiceUnavailable, R> =>
+  HttpClient.makeWith<
+    never,
+    never,
+    E | HttpClientError.HttpClientError | ServiceError.ServiceUnavailable,
+    R
+  >(
+    Effect.flatMap((request) =>
+      Effect.flatMap(CurrentExchange, (exchange) => {
+        // a middleware of the API may send requests of its own, outside of any attempt
+        if (exchange === undefined) return holding(client.execute(request))
+        const send = sending(client, exchange)
+        return Effect.flatMap(
+          carrying(request, exchange),
+          (request) => token === undefined ? send(request) : withToken(request, exchange, token, send)
+        )
       })
-      return holding(noted, (response) => exchange?.of.streams === true && response.status < 400)
-    }))
+    ),
+    Effect.succeed
+  )
+
+const sending = <E, R>(
+  client: HttpClient.HttpClient.With<E, R>,
+  exchange: Exchange
+): Exchanging<E | HttpClientError.HttpClientError, R> =>
+(request) =>
+  Effect.withFiber((fiber) => {
+    const noted = Effect.map(client.execute(request), (response) => {
+      exchange.status = response.status
+      exchange.retryAfter = RetryAfter.fromHeaders(response.headers, fiber.getRef(Clock.Clock))
+      return response
+    })
+    const held = holding(noted, (response) => exchange.call.of.streams && response.status < 400)
+    return Effect.map(held, (response) => {
+      exchange.refusal = response.status < 400 ? undefined : response
+      exchange.unread = exchange.call.of.streams && response.status < 400 ? response : undefined
+      return response
+    })
+  })
+
+/** The request with what it carries beside what its API says. */
+const carrying = (
+  request: HttpClientRequest.HttpClientRequest,
+  exchange: Exchange
+): Effect.Effect<HttpClientRequest.HttpClientRequest> =>
+  Effect.map(Deadline.remaining, (remaining) => {
+    const own = request.headers[RequestId.header]
+    exchange.requestId = RequestId.parse(own) ?? exchange.requestId
+    const left = Option.isSome(remaining) ? DeadlineHeader.encode(remaining.value) : undefined
+    const key = holdsKey(request.headers) ? undefined : exchange.call.idempotencyKey
+    return HttpClientRequest.setHeaders(request, {
+      [RequestId.header]: exchange.requestId,
+      ...(left === undefined ? {} : { [DeadlineHeader.header]: left }),
+      ...(key === undefined ? {} : { [idempotencyKey.header]: key })
+    })
+  })
+
+/** Sends a request with the token, and once more with a new one where that is refused. */
+const withToken = <E, R>(
+  request: HttpClientRequest.HttpClientRequest,
+  exchange: Exchange,
+  keeper: TokenKeeper,
+  send: Exchanging<E, R>
+): Effect.Effect<HttpClientResponse.HttpClientResponse, E | ServiceError.ServiceUnavailable, R> => {
+  const sendWith = (token: string) => {
+    exchange.tokens.push(token)
+    return Effect.updateContext(
+      send(HttpClientRequest.setHeader(request, keeper.header, token)),
+      (context: Context.Context<R>) =>
+        context.pipe(
+          // spans show the headers that are not among these names
+          Context.add(Headers.CurrentRedactedNames, [
+            ...Context.get(context, Headers.CurrentRedactedNames),
+            keeper.header
+          ]),
+          // `fetch` would take the header to any host
+          Context.add(FetchHttpClient.RequestInit, {
+            ...Context.getOrUndefined(context, FetchHttpClient.RequestInit),
+            redirect: "manual"
+          })
+        )
+    )
+  }
+  type Sent = Effect.Effect<HttpClientResponse.HttpClientResponse, E | ServiceError.ServiceUnavailable, R>
+  return Effect.flatMap(keeper.current, (token): Sent => {
+    if (token === undefined) {
+      const error = new ServiceError.ServiceUnavailable({ ...exchange.where, reason: "no token" })
+      // nothing was sent, so nothing is known of the service
+      return Outcome.annotate(Effect.fail(error), () => Outcome.ignored)
+    }
+    return Effect.flatMap(
+      sendWith(token),
+      (response) =>
+        response.status !== 401 || !isRereadable(request.body) ? Effect.succeed(response) : Effect.flatMap(
+          keeper.renewed(token),
+          (renewed) => renewed === undefined ? Effect.succeed(response) : sendWith(renewed)
+        )
+    )
+  })
+}
 
 /** A decoding error of the response. One of the request stays as it is, and is told from it by that. */
 export const markResponseInvalid = <A, R>(decoding: Effect.Effect<A, unknown, R>): Effect.Effect<A, unknown, R> =>
   Effect.catch(decoding, (error) =>
     Schema.isSchemaError(error)
-      ? Effect.flatMap(CurrentExchange, (exchange) =>
-        Effect.fail(
-          new ServiceError.ResponseInvalid({
-            service: exchange?.of.service ?? "",
-            operation: exchange?.of.operation ?? "",
-            status: exchange?.status ?? 0,
-            mismatches: ServiceError.mismatches(error)
-          })
-        ))
+      ? Effect.flatMap(
+        CurrentExchange,
+        (exchange) => Effect.fail(exchange === undefined ? error : responseInvalid(exchange, error))
+      )
       : Effect.fail(error))
+
+const responseInvalid = (exchange: Exchange, error: Schema.SchemaError) =>
+  new ServiceError.ResponseInvalid({
+    ...exchange.where,
+    status: exchange.status ?? 0,
+    mismatches: ServiceError.mismatches(error)
+  })
+
+type Raw = HttpClientError.HttpClientError | Schema.SchemaError
 
 /**
  * Runs one attempt of a generated method: its failures become those of
@@ -88,34 +224,68 @@ export const markResponseInvalid = <A, R>(decoding: Effect.Effect<A, unknown, R>
  */
 export const attempt = <A, E, R>(
   method: Effect.Effect<A, E, R>,
-  operation: Operation
-): Effect.Effect<A, Exclude<E, HttpClientError.HttpClientError | Schema.SchemaError> | ServiceError.ServiceError, R> =>
-  Effect.suspend(() => {
-    const exchange = new Exchange(operation)
-    return Effect.catchCause(
-      Effect.provideService(method, CurrentExchange, exchange),
-      (cause) => Effect.clockWith((clock) => fail(cause, exchange, clock))
-    )
+  call: Call
+): Effect.Effect<A, Exclude<E, Raw> | ServiceError.ServiceError, R> =>
+  Effect.suspend(() => attemptAs(method, new Exchange(call)))
+
+const attemptAs = <A, E, R>(
+  method: Effect.Effect<A, E, R>,
+  exchange: Exchange
+): Effect.Effect<A, Exclude<E, Raw> | ServiceError.ServiceError, R> =>
+  Effect.catchCause(
+    Effect.provideService(method, CurrentExchange, exchange),
+    (cause) => {
+      const failing = Effect.clockWith((clock) => fail(cause, exchange, clock))
+      return exchange.unread === undefined ? failing : Effect.andThen(cut(exchange.unread), failing)
+    }
+  )
+
+/** The same of a method that answers with a stream: the attempt lasts until its end. */
+export const attemptStream = <A, E2, E>(
+  method: Effect.Effect<Stream.Stream<A, E2>, E>,
+  call: Call
+): Stream.Stream<A, Exclude<E, Raw> | Exclude<E2, Raw | Sse.SseError> | ServiceError.ServiceError> =>
+  Stream.suspend(() => {
+    const exchange = new Exchange(call)
+    const opened = RequestId.within(call.requestId)(attemptAs(method, exchange))
+    return Stream.unwrap(Effect.map(opened, (stream) =>
+      Stream.catchCause(
+        stream,
+        (cause) => Stream.fromEffect(Effect.clockWith((clock) => failInStream(cause, exchange, clock)))
+      )))
   })
+
+/** What ends a stream after its response has been found good. */
+const failInStream = <E>(
+  cause: Cause.Cause<E>,
+  exchange: Exchange,
+  clock: Clock.Clock
+): Effect.Effect<never, Exclude<E, Raw | Sse.SseError> | ServiceError.ServiceError> => {
+  const error: unknown = Result.getOrUndefined(Cause.findError(cause))
+  if (Schema.isSchemaError(error)) return Effect.fail(responseInvalid(exchange, error))
+  if (error instanceof Sse.SseError) {
+    const mismatches = [new ServiceError.Mismatch({ path: [], message: "Expected a shorter event" })]
+    return Effect.fail(
+      new ServiceError.ResponseInvalid({ ...exchange.where, status: exchange.status ?? 0, mismatches })
+    )
+  }
+  if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
+  // what the client and the codecs fail with has been dealt with above
+  return Effect.failCause(cause as Cause.Cause<Exclude<E, Raw | Sse.SseError>>)
+}
 
 const fail = <E>(
   cause: Cause.Cause<E>,
   exchange: Exchange,
   clock: Clock.Clock
-): Effect.Effect<
-  never,
-  Exclude<E, HttpClientError.HttpClientError | Schema.SchemaError> | ServiceError.ServiceError
-> => {
-  type Declared = Exclude<E, HttpClientError.HttpClientError | Schema.SchemaError>
-  const { operation, service } = exchange.of
+): Effect.Effect<never, Exclude<E, Raw> | ServiceError.ServiceError> => {
   const found = Cause.findError(cause)
   if (Result.isFailure(found)) {
     const defect = Result.getOrUndefined(Cause.findDefect(cause))
     return isPathParameterError(defect)
       ? Effect.fail(
         new ServiceError.RequestInvalid({
-          service,
-          operation,
+          ...exchange.where,
           mismatches: [new ServiceError.Mismatch({ path: ["params"], message: defect.message })]
         })
       )
@@ -125,61 +295,81 @@ const fail = <E>(
   const error: unknown = found.success
   if (Schema.isSchemaError(error)) {
     return Effect.fail(
-      new ServiceError.RequestInvalid({ service, operation, mismatches: ServiceError.mismatches(error) })
+      new ServiceError.RequestInvalid({ ...exchange.where, mismatches: ServiceError.mismatches(error) })
     )
   }
-  if (HttpClientError.isHttpClientError(error)) {
-    const outcome = HttpOutcome.fromClientError(error, clock)
-    return Outcome.annotate(Effect.fail(fromClientError(error, exchange.of, clock)), () => outcome)
-  }
+  if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
   // what the client and the codecs fail with has been dealt with above
-  const declared = Effect.failCause(cause as Cause.Cause<Declared>)
+  const declared = Effect.failCause(cause as Cause.Cause<Exclude<E, Raw>>)
   const { status } = exchange
   return status === undefined
     ? declared
     : Outcome.annotate(declared, () => HttpOutcome.fromStatus(status, exchange.retryAfter))
 }
 
-const fromClientError = (
+const failByClient = (
   error: HttpClientError.HttpClientError,
-  { declares, operation, service }: Operation,
+  exchange: Exchange,
   clock: Clock.Clock
-): ServiceError.ServiceError => {
-  const reason = error.reason
-  switch (reason._tag) {
-    case "EncodeError":
-    case "InvalidUrlError":
-      return new ServiceError.RequestInvalid({
-        service,
-        operation,
-        mismatches: [new ServiceError.Mismatch({ path: [], message: reason.description ?? reason._tag })]
-      })
-    case "TransportError":
-      return new ServiceError.ServiceUnavailable({ service, operation, reason: networkReason(reason) })
-    case "StatusCodeError":
-    case "DecodeError":
-    case "EmptyBodyError": {
-      const { status } = reason.response
-      if (reason._tag === "StatusCodeError" || status >= 400 || !declares(status)) {
-        const retryAfter = RetryAfter.fromHeaders(reason.response.headers, clock)
-        return new ServiceError.UnexpectedStatus({
-          service,
-          operation,
-          status,
-          ...(retryAfter === undefined ? {} : { retryAfter })
-        })
-      }
-      if (HttpOutcome.isBrokenOff(reason)) {
-        return new ServiceError.ServiceUnavailable({ service, operation, reason: networkReason(reason) })
-      }
-      return new ServiceError.ResponseInvalid({
-        service,
-        operation,
+): Effect.Effect<never, ServiceError.ServiceError> => {
+  const { reason } = error
+  const known = "response" in reason
+    ? byResponse(reason, exchange, clock)
+    : Effect.succeed(withoutResponse(reason, exchange))
+  return Effect.flatMap(known, (known): Effect.Effect<never, ServiceError.ServiceError> =>
+    // a problem says itself what it means, and may know more than the headers did
+    "code" in known
+      ? Effect.fail(known)
+      : Outcome.annotate(Effect.fail(known), () => HttpOutcome.fromClientError(error, clock)))
+}
+
+type Reason = HttpClientError.HttpClientErrorReason
+
+const withoutResponse = (
+  reason: Exclude<Reason, HttpClientError.ResponseError>,
+  { where }: Exchange
+): ServiceError.ServiceError =>
+  reason._tag === "TransportError"
+    ? new ServiceError.ServiceUnavailable({ ...where, reason: networkReason(reason) })
+    : new ServiceError.RequestInvalid({
+      ...where,
+      mismatches: [new ServiceError.Mismatch({ path: [], message: reason.description ?? reason._tag })]
+    })
+
+const byResponse = (
+  reason: HttpClientError.ResponseError,
+  exchange: Exchange,
+  clock: Clock.Clock
+): Effect.Effect<ServiceError.ServiceError> => {
+  const { refusal, where } = exchange
+  const { headers, status } = reason.response
+  if (reason._tag === "StatusCodeError" || status >= 400 || !exchange.call.of.declares(status)) {
+    const retryAfter = RetryAfter.fromHeaders(headers, clock)
+    const body = refusal?.status === status ? Effect.orElseSucceed(refusal.text, () => "") : Effect.succeed("")
+    return Effect.map(body, (body) =>
+      problemOf({
+        status,
+        body,
+        contentType: headers["content-type"] ?? "",
+        retryAfter,
+        requestId: RequestId.parse(headers[RequestId.header]) ?? where.requestId,
+        // also without the scheme that may stand before it
+        secrets: exchange.tokens.flatMap((token) => [token, ...token.split(" ").filter((part) => part.length > 8)])
+      }) ?? new ServiceError.UnexpectedStatus({
+        ...where,
+        status,
+        ...(retryAfter === undefined ? {} : { retryAfter })
+      }))
+  }
+  return Effect.succeed(
+    HttpOutcome.isBrokenOff(reason)
+      ? new ServiceError.ServiceUnavailable({ ...where, reason: networkReason(reason) })
+      : new ServiceError.ResponseInvalid({
+        ...where,
         status,
         mismatches: [new ServiceError.Mismatch({ path: [], message: reason.description ?? "no body" })]
       })
-    }
-  }
+  )
 }
 
 /** The code of a network error. Its message is not for showing: it may quote a url with credentials, or a header. */

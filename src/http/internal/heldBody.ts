@@ -45,6 +45,10 @@ export const holding = <E, R>(
     Effect.flatMap((response) => except?.(response) === true ? Effect.succeed(response) : hold(response))
   )
 
+/** Gives the connection of a response back that nobody will read: its body is begun, and left at once. */
+export const cut = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+  Effect.raceFirst(Effect.ignoreCause(Stream.runDrain(response.stream)), Effect.yieldNow)
+
 const hold = (
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>

@@ -10,15 +10,22 @@ import * as Stream from "effect/Stream"
 import { within } from "../../internal/options.ts"
 import * as Pipeline from "../../Pipeline.ts"
 import { OperationPipeline, type Overrides } from "../OperationPipeline.ts"
+import * as RequestId from "../RequestId.ts"
 import type { CallOptions } from "../ServiceClient.ts"
-import { attempt as runAttempt, type Operation as Exchanged } from "./exchange.ts"
+import * as ServiceError from "../ServiceError.ts"
+import * as exchange from "./exchange.ts"
+import { IdempotencyKey, isKey } from "./idempotencyKey.ts"
 import { holdsKey, isIdempotent } from "./replaySafety.ts"
 
 /** One operation of one service. */
-export interface Operation extends Exchanged {
+export interface Operation extends exchange.Operation {
   /** Its group, unless that is at the top level, and its endpoint. */
   readonly path: readonly [group: string, endpoint: string] | readonly [endpoint: string]
   readonly idempotent: boolean
+  /** Whether its calls carry a key, made once for each. */
+  readonly keyed: boolean
+  /** Whether a good response is a stream, and nothing else. */
+  readonly answersWithStream: boolean
 }
 
 /** The operations of an API, and the settings of the pipeline that they run under. */
@@ -43,14 +50,18 @@ export const plan = <ApiId extends string, Groups extends HttpApiGroup.Constrain
       const operation = path.join(".")
       const overrides = Context.getOrUndefined(mergedAnnotations, OperationPipeline)
       if (overrides !== undefined) annotated.push([operation, overrides])
-      const isStream = streams(endpoint)
+      const bodies = bodiesOf(endpoint)
+      // streams and upgraded connections: what carries a tag is no schema of a body
+      const isStream = bodies.some((body) => hasProperty(body, "_tag"))
       planned.push({
         service,
         operation,
         path,
         streams: isStream,
         declares: (status) => successes.has(status) || errors.has(status) || (isStream && status < 400),
-        idempotent: overrides?.idempotent ?? isIdempotent(endpoint.method)
+        idempotent: overrides?.idempotent ?? isIdempotent(endpoint.method),
+        keyed: !isIdempotent(endpoint.method) && Context.get(mergedAnnotations, IdempotencyKey),
+        answersWithStream: [...endpoint.success].every(isStreamSchema) && endpoint.success.size > 0
       })
     }
   })
@@ -61,19 +72,43 @@ export const plan = <ApiId extends string, Groups extends HttpApiGroup.Constrain
   return { operations: planned, pipeline }
 }
 
-const streams = (endpoint: HttpApiEndpoint.Top): boolean =>
-  [...endpoint.success].some((schema) => {
-    const body: unknown = HttpApiSchema.isWithHeaders(schema) ? schema.schema : schema
-    // streams and upgraded connections: what carries a tag is no schema of a body
-    return hasProperty(body, "_tag")
-  })
+const bodiesOf = (endpoint: HttpApiEndpoint.Top): ReadonlyArray<unknown> =>
+  [...endpoint.success].map((schema) => HttpApiSchema.isWithHeaders(schema) ? schema.schema : schema)
+
+const isStreamSchema = (schema: unknown): boolean =>
+  hasProperty(schema, "_tag") && typeof schema._tag === "string" && schema._tag.startsWith("Stream")
 
 /** Whether a request of a generated method may be sent more than once. */
-const mayBeSentAgain = (operation: Operation, request: unknown, options: CallOptions | undefined): boolean => {
+const mayBeSentAgain = (operation: Operation, request: unknown, options: CallOptions, key: string | undefined) => {
   // the body of a stream can be read once
   if (Stream.isStream(own(request, "payload"))) return false
-  return options?.idempotent ?? (operation.idempotent || holdsKey(Object(own(request, "headers"))))
+  return options.idempotent ??
+    (operation.idempotent || key !== undefined || holdsKey(Object(own(request, "headers"))))
 }
+
+/** What all attempts of a call have in common: the current request's id, or a new one, and a key. */
+const begin = (
+  operation: Operation,
+  { idempotencyKey = operation.keyed }: CallOptions
+): Effect.Effect<exchange.Call, ServiceError.RequestInvalid> =>
+  Effect.gen(function*() {
+    const requestId = RequestId.parse(yield* RequestId.Current) ?? (yield* RequestId.make)
+    if (typeof idempotencyKey === "string" && !isKey(idempotencyKey)) {
+      return yield* new ServiceError.RequestInvalid({
+        service: operation.service,
+        operation: operation.operation,
+        requestId,
+        mismatches: [
+          new ServiceError.Mismatch({
+            path: ["idempotencyKey"],
+            message: "Expected 1 to 255 printable ASCII characters without spaces"
+          })
+        ]
+      })
+    }
+    const key = idempotencyKey === true ? yield* RequestId.make : idempotencyKey === false ? undefined : idempotencyKey
+    return { of: operation, requestId, idempotencyKey: key }
+  })
 
 /**
  * The generated client with every method under the pipeline of its service, in
@@ -90,17 +125,37 @@ export const methods = (
     const method = operation.path.reduce(own, generated) as (request: unknown) => Effect.Effect<unknown, unknown>
     const [first, second] = operation.path
     const group = second === undefined ? root : own(root, first) ?? {}
-    define(group, second ?? first, (request: unknown, options?: CallOptions) => {
-      const attempt = Effect.suspend(() => runAttempt(method(request), operation))
-      return pipeline.protect(attempt, {
-        operation: operation.operation,
-        idempotent: mayBeSentAgain(operation, request, options)
-      })
-    })
+    define(group, second ?? first, (operation.answersWithStream ? streaming : answering)(operation, method, pipeline))
     if (second !== undefined) define(root, first, group)
   }
   return root
 }
+
+type Guarded = (
+  operation: Operation,
+  method: (request: unknown) => Effect.Effect<unknown, unknown>,
+  pipeline: Pipeline.Pipeline<Pipeline.PipelineError>
+) => (request: unknown, options?: CallOptions) => unknown
+
+const answering: Guarded = (operation, method, pipeline) => (request, options = {}) =>
+  Effect.flatMap(
+    begin(operation, options),
+    (call) =>
+      pipeline.protect(Effect.suspend(() => exchange.attempt(method(request), call)), {
+        operation: operation.operation,
+        idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
+      }).pipe(RequestId.within(call.requestId))
+  )
+
+const streaming: Guarded = (operation, method, pipeline) => (request, options = {}) =>
+  Stream.unwrap(Effect.map(begin(operation, options), (call) => {
+    // `HttpApiClient` answers with a stream where no success is anything else
+    const open = Effect.suspend(() => method(request) as Effect.Effect<Stream.Stream<unknown, unknown>, unknown>)
+    return pipeline.protectStream(exchange.attemptStream(open, call), {
+      operation: operation.operation,
+      idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
+    })
+  }))
 
 // an endpoint may be called anything, `__proto__` too
 const own = (object: unknown, key: string): unknown =>

@@ -14,7 +14,7 @@ export const holdsKey = (headers: object): boolean =>
 export const isIdempotent = (method: string): boolean => idempotentMethods.has(method)
 
 /** Whether the body gives the same bytes each time it is read. */
-const isRereadable = (body: HttpBody.HttpBody): boolean =>
+export const isRereadable = (body: HttpBody.HttpBody): boolean =>
   body._tag !== "Stream" &&
   (body._tag !== "Raw" || typeof body.body === "string" || body.body instanceof ArrayBuffer ||
     ArrayBuffer.isView(body.body) || body.body instanceof Blob || body.body instanceof URLSearchParams)

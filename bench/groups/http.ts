@@ -1,0 +1,199 @@
+/**
+ * Requests per second over real sockets, to one server in a process of its own.
+ *
+ * Each client is measured in pairs with the bare client of its kind, in turns and
+ * in alternating order, so that what else the machine does hits both. The bare
+ * clients are measured beside themselves too: an A/A control.
+ */
+import * as Effect from "effect/Effect"
+import assert from "node:assert/strict"
+import { fork } from "node:child_process"
+import { type Ask, type Client, clients } from "../http/clients.ts"
+import { concurrency, flakyPath, plan, planPath } from "../http/plan.ts"
+import { median } from "../measure.ts"
+
+export const name = "http"
+export const title = "requests over HTTP to a local server, clients in pairs with the bare client of their kind"
+
+/** How much is looked at. */
+export interface Sampling {
+  readonly pairs: number
+  /** Requests of one client in one pair. */
+  readonly requests: number
+}
+
+export const thorough: Sampling = { pairs: 31, requests: 2_000 }
+export const quick: Sampling = { pairs: 7, requests: 600 }
+
+export interface Row {
+  readonly name: string
+  readonly beside: string
+  /** Whether it stands beside itself. */
+  readonly isControl: boolean
+  readonly requestsPerSecond: number
+  /** Milliseconds, of all requests of all pairs. */
+  readonly p50: number
+  readonly p99: number
+  /** Requests per second over those of the bare client, by pair. */
+  readonly ratio: { readonly median: number; readonly p25: number; readonly p75: number }
+}
+
+export interface Measured {
+  readonly group: string
+  readonly title: string
+  readonly sampling: Sampling
+  readonly rows: ReadonlyArray<Row>
+}
+
+/** Starts the server, and ends it. */
+const withServer = async <A>(use: (url: string) => Promise<A>): Promise<A> => {
+  const server = fork(new URL("../http/server.ts", import.meta.url), { stdio: ["ignore", "inherit", "inherit", "ipc"] })
+  try {
+    const port = await new Promise<number>((resolve, reject) => {
+      server.once("message", (message) => resolve(Number(message)))
+      server.once("error", reject)
+      server.once("exit", (code) => reject(new Error(`the server of the bench ended: ${code}`)))
+    })
+    return await use(`http://127.0.0.1:${port}`)
+  } finally {
+    server.removeAllListeners("exit")
+    server.kill()
+  }
+}
+
+const once = ({ ask, family }: Ask, path: string): Promise<typeof plan> =>
+  family === "effect" ? Effect.runPromise(ask(path)) : ask(path)
+
+/** Sends so many requests, and puts down how long each took; returns how many there were in a second. */
+const batch = async (client: Ask, requests: number, latencies: Array<number>): Promise<number> => {
+  let sent = 0
+  const started = performance.now()
+  if (client.family === "effect") {
+    const call = Effect.suspend(() => {
+      const at = performance.now()
+      return Effect.map(client.ask(planPath), () => {
+        latencies.push(performance.now() - at)
+      })
+    })
+    const caller = Effect.suspend(() =>
+      Effect.whileLoop({ while: () => sent++ < requests, body: () => call, step: () => {} })
+    )
+    await Effect.runPromise(
+      Effect.all(Array.from({ length: concurrency }, () => caller), { concurrency: "unbounded", discard: true })
+    )
+  } else {
+    const caller = async () => {
+      while (sent++ < requests) {
+        const at = performance.now()
+        await client.ask(planPath)
+        latencies.push(performance.now() - at)
+      }
+    }
+    await Promise.all(Array.from({ length: concurrency }, caller))
+  }
+  return requests / (performance.now() - started) * 1_000
+}
+
+/** It answers, and tries again where the other does not. */
+const check = async ({ beside, name }: Client, client: Ask): Promise<void> => {
+  assert.deepEqual({ ...await once(client, planPath) }, plan, `${name}: another answer`)
+  const flaky = once(client, `${flakyPath}${name.replaceAll(/\W/g, "")}`)
+  if (name === beside) await assert.rejects(flaky, `${name}: a failure is none`)
+  else assert.deepEqual({ ...await flaky }, plan, `${name}: a failure is not tried again`)
+}
+
+const at = (sorted: ReadonlyArray<number>, q: number): number =>
+  sorted[Math.floor(q * (sorted.length - 1))] ?? Number.NaN
+
+const ascending = (numbers: ReadonlyArray<number>): ReadonlyArray<number> => numbers.toSorted((a, b) => a - b)
+
+/** Measures all clients. */
+export const measure = (sampling: Sampling, progress: (line: string) => void): Promise<Measured> =>
+  withServer(async (url) => {
+    progress("checking that every client does what it says")
+    const made = new Map<string, Ask>()
+    for (const client of clients) {
+      const ask = await client.make(url)
+      await check(client, ask)
+      made.set(client.name, ask)
+    }
+    const askOf = (name: string): Ask => {
+      const ask = made.get(name)
+      if (ask === undefined) throw new Error(`no client ${name}`)
+      return ask
+    }
+    progress("warming up")
+    for (const ask of made.values()) await batch(ask, sampling.requests, [])
+    progress(`measuring ${name}`)
+    const taken = clients.map((client) => ({
+      client,
+      rates: Array<number>(),
+      ratios: Array<number>(),
+      latencies: Array<number>()
+    }))
+    for (let pair = 0; pair < sampling.pairs; pair++) {
+      for (const { client, latencies, rates, ratios } of taken) {
+        const own = () => batch(askOf(client.name), sampling.requests, latencies)
+        const other = () => batch(askOf(client.beside), sampling.requests, [])
+        const [rate, bare] = pair % 2 === 0
+          ? [await own(), await other()]
+          : await other().then(async (bare) => [await own(), bare] as const)
+        rates.push(rate)
+        ratios.push(rate / bare)
+      }
+    }
+    return {
+      group: name,
+      title,
+      sampling,
+      rows: taken.map(({ client, latencies, rates, ratios }) => {
+        const [sortedRatios, sortedLatencies] = [ascending(ratios), ascending(latencies)]
+        return {
+          name: client.name,
+          beside: client.beside,
+          isControl: client.name === client.beside,
+          requestsPerSecond: median(rates),
+          p50: at(sortedLatencies, 0.5),
+          p99: at(sortedLatencies, 0.99),
+          ratio: { median: median(ratios), p25: at(sortedRatios, 0.25), p75: at(sortedRatios, 0.75) }
+        }
+      })
+    }
+  })
+
+const header = ["client", "requests/s", "p50 ms", "p99 ms", "of bare", "p25 - p75", "beside"]
+
+/** A table. */
+export const text = ({ rows, sampling, title }: Measured): string => {
+  const lines = [
+    header,
+    ...rows.map((row) => [
+      row.name,
+      Math.round(row.requestsPerSecond).toLocaleString("en-US"),
+      row.p50.toFixed(2),
+      row.p99.toFixed(2),
+      row.ratio.median.toFixed(3),
+      `${row.ratio.p25.toFixed(3)} - ${row.ratio.p75.toFixed(3)}`,
+      row.isControl ? "itself (control)" : row.beside
+    ])
+  ]
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  const isText = (column: number) => column === 0 || column === header.length - 1
+  const aligned = lines.map((line) =>
+    line.map((cell, column) => {
+      const width = widths[column] ?? 0
+      return isText(column) ? cell.padEnd(width) : cell.padStart(width)
+    }).join("  ").trimEnd()
+  )
+  const { pairs, requests } = sampling
+  return [
+    `${name}: ${title}`,
+    "",
+    `${concurrency} requests at a time; ${pairs} pairs of ${
+      requests.toLocaleString("en-US")
+    } requests each, in alternating order.`,
+    "Requests per second are medians of pairs, and so are the ratios; latencies are of all requests.",
+    "",
+    ...aligned
+  ].join("\n")
+}

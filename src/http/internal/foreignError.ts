@@ -1,0 +1,121 @@
+/**
+ * Reads the bodies of errors that no schema describes: problem details
+ * (RFC 9457), what frameworks answer with, text, HTML, nothing. The status says
+ * which kind of failure it is; the body can only say more about it.
+ */
+import * as Duration from "effect/Duration"
+import { isObject } from "effect/Predicate"
+import { guarded } from "../../internal/guarded.ts"
+import * as Problem from "../Problem.ts"
+import * as RequestId from "../RequestId.ts"
+
+/** An answer with the status of an error. */
+export interface ForeignAnswer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+  /** What its headers ask for. */
+  readonly retryAfter: Duration.Duration | undefined
+  /** What its headers, or the request, say. */
+  readonly requestId: string | undefined
+  /** What must not be shown, should the service have repeated it. */
+  readonly secrets: ReadonlyArray<string>
+}
+
+const most = { characters: 1000, errors: 50, seconds: 1e9 }
+
+type Json = Readonly<Record<PropertyKey, unknown>>
+
+/** The problem that an answer tells of; `undefined` where no kind has its status. */
+export const problemOf = (answer: ForeignAnswer): Problem.Problem | undefined => {
+  const json = jsonOf(answer)
+  const inner: Json = isObject(json.error) ? json.error : {}
+  const Kind = kindOf(answer.status, json.code ?? inner.code ?? json.error)
+  if (Kind === undefined) return undefined
+  const say = shown(answer.secrets)
+  const detail = say(json.detail) ?? say(inner.message) ?? say(inner.detail) ?? say(json.message) ??
+    say(json.error_description) ?? say(json.error) ?? say(json.title) ?? (isText(answer) ? say(answer.body) : undefined)
+  const requestId = RequestId.parse(say(json.requestId ?? json.request_id ?? inner.requestId)) ??
+    RequestId.parse(say(answer.requestId))
+  const retryAfter = answer.retryAfter === undefined
+    ? secondsOf(json.retryAfter ?? inner.retryAfter)
+    : Duration.toSeconds(answer.retryAfter)
+  const errors = fieldErrors(json.errors ?? inner.errors ?? inner.details ?? json.detail, say)
+  return new Kind({
+    ...(detail === undefined ? {} : { detail }),
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(errors.length === 0 ? {} : { errors })
+  })
+}
+
+type Kind = typeof Problem.kinds[keyof typeof Problem.kinds]
+
+/** The kind of a status; where there are two, the code decides. */
+const kindOf = (status: number, code: unknown): Kind | undefined => {
+  const same = (kinds ??= kindsByStatus()).get(status)
+  return same?.find(([itsCode]) => itsCode === code)?.[1] ?? same?.[0]?.[1]
+}
+
+let kinds: ReturnType<typeof kindsByStatus> | undefined
+
+const kindsByStatus = () => {
+  const found = new Map<number, Array<readonly [code: string, Kind]>>()
+  for (const [code, Kind] of Object.entries(Problem.kinds)) {
+    const { status } = new Kind({})
+    found.set(status, [...found.get(status) ?? [], [code, Kind]])
+  }
+  return found
+}
+
+const jsonOf = ({ body, contentType }: ForeignAnswer): Json => {
+  if (!/json/i.test(contentType) && !/^\s*\{/.test(body)) return {}
+  const json: unknown = guarded((): unknown => JSON.parse(body))
+  return isObject(json) ? json : {}
+}
+
+const isText = ({ body, contentType }: ForeignAnswer): boolean =>
+  (contentType === "" || /^text\/plain\b/i.test(contentType)) && !/^\s*[<{[]/.test(body)
+
+/** A text that may be shown: without secrets, line breaks and what else controls terminals, and not too long. */
+const shown = (secrets: ReadonlyArray<string>) => (value: unknown): string | undefined => {
+  if (typeof value !== "string") return undefined
+  const clean = secrets.reduce((text, secret) => text.replaceAll(secret, "<redacted>"), value)
+    // oxlint-disable-next-line no-control-regex -- these are what is looked for
+    .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, " ").trim().slice(0, most.characters)
+  return clean === "" ? undefined : clean
+}
+
+const secondsOf = (value: unknown): number | undefined =>
+  typeof value === "number" && value >= 0 ? Math.min(value, most.seconds) : undefined
+
+type Say = ReturnType<typeof shown>
+
+/** A list of errors, by whatever names, or an object of the messages for each field. */
+const fieldErrors = (errors: unknown, say: Say): ReadonlyArray<Problem.FieldError> => {
+  const found: ReadonlyArray<unknown> = Array.isArray(errors)
+    ? errors.slice(0, most.errors)
+    : isObject(errors)
+    ? Object.entries(errors).slice(0, most.errors).map(([field, message]) => ({
+      field,
+      message: Array.isArray(message) ? message[0] : message
+    }))
+    : []
+  return found.flatMap((error) => {
+    if (!isObject(error)) return []
+    const json: Json = error
+    const message = say(json.message) ?? say(json.msg) ?? say(json.detail) ?? say(json.reason)
+    if (message === undefined) return []
+    const hint = say(json.hint)
+    const field = say(fieldOf(json.field ?? json.path ?? json.loc ?? json.pointer ?? json.name)) ?? ""
+    return [{ field, message, ...(hint === undefined ? {} : { hint }) }]
+  })
+}
+
+/** The way to a field: an array, a JSON pointer (RFC 6901), or as it is. */
+const fieldOf = (way: unknown): unknown =>
+  Array.isArray(way)
+    ? way.filter((part) => typeof part === "string" || typeof part === "number").join(".")
+    : typeof way === "string"
+    ? way.replace(/^#?\//, "").replaceAll("/", ".")
+    : undefined

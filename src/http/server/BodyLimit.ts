@@ -1,0 +1,141 @@
+/**
+ * Refuses bodies that would cost a server too much, or that nobody could have
+ * meant.
+ *
+ * A body that is too large is answered with 413: by its `Content-Length` before it
+ * is read, else as soon as it has become too large. Text that is no UTF-8 and JSON
+ * that is nested too deeply are answered with 400.
+ *
+ * A handler that reads the body as a stream looks after its size itself, or its
+ * schema does (`maxBytes` of the streams of `HttpApiSchema`), unless the length
+ * was declared. How long a body may take is up to the server: see
+ * `ServerDeadline`, and `requestTimeout` of `node:http`.
+ *
+ * It stands inside of all that refuses without a look at the body.
+ *
+ * @since 0.1.0
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import type * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { guarded, holds } from "../../internal/guarded.ts"
+import { integer, onlyKeys, optionalFunction } from "../../internal/options.ts"
+import { install } from "./internal/install.ts"
+import type { Except, Middleware } from "./internal/middleware.ts"
+import { refusedWith } from "./internal/problemResponse.ts"
+
+/**
+ * What is too much.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Bytes. Default: 1,048,576, one MiB. */
+  readonly maxBytes?: number | undefined
+  /** How deeply JSON may be nested. Default: 100. */
+  readonly maxDepth?: number | undefined
+  /** Which requests are not looked at, such as uploads. Default: none. */
+  readonly except?: Except | undefined
+}
+
+const quote = 34
+const backslash = 92
+
+/** Whether the brackets and braces of a JSON text are nested more deeply than `max`. */
+const isDeeper = (text: string, max: number): boolean => {
+  let depth = 0
+  let isString = false
+  for (let n = 0; n < text.length; n++) {
+    const code = text.charCodeAt(n)
+    if (isString) {
+      if (code === backslash) n++
+      else if (code === quote) isString = false
+    } else if (code === quote) isString = true
+    else if (code === 91 || code === 123) {
+      depth++
+      if (depth > max) return true
+    } else if (code === 93 || code === 125) depth--
+  }
+  return false
+}
+
+const unreadable = (request: HttpServerRequest.HttpServerRequest, description: string) =>
+  new HttpServerError.HttpServerError({
+    reason: new HttpServerError.RequestParseError({ request, reason: "Parse", description })
+  })
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+/** The request, with a look at what is read as text. */
+const looking = (
+  request: HttpServerRequest.HttpServerRequest,
+  maxDepth: number,
+  scope: Scope.Scope
+): HttpServerRequest.HttpServerRequest => {
+  const type = request.headers["content-type"]
+  const isJson = type === undefined || /json/i.test(type)
+  // The reader ends with the request, and not with who waits for it: ending it cuts the connection, and with it the answer.
+  const bytes = Effect.flatMap(Effect.forkIn(Effect.suspend(() => request.arrayBuffer), scope), Fiber.join)
+  const text = Effect.flatMap(bytes, (bytes) => {
+    const text = guarded(() => utf8.decode(bytes))
+    if (text === undefined) return Effect.fail(unreadable(request, "The body is no UTF-8"))
+    return isJson && isDeeper(text, maxDepth)
+      ? Effect.fail(unreadable(request, "The body is nested too deeply"))
+      : Effect.succeed(text)
+  })
+  const json = Effect.flatMap(text, (text) =>
+    Effect.try({
+      try: () => text === "" ? null : JSON.parse(text),
+      catch: () => unreadable(request, "The body is no JSON")
+    }))
+  // everything else stays the request's own: platforms read what they need off their own class
+  return Object.create(request, {
+    text: { value: text },
+    json: { value: json },
+    modify: {
+      value: (options: Parameters<typeof request.modify>[0]) => looking(request.modify(options), maxDepth, scope)
+    }
+  })
+}
+
+/**
+ * The middleware itself, for use without a router. A bad option throws a
+ * `RangeError`.
+ *
+ * @category middleware
+ * @since 0.1.0
+ */
+export const middleware = (options: Options = {}): Middleware => {
+  onlyKeys("BodyLimit", options, ["maxBytes", "maxDepth", "except"])
+  const maxBytes = integer("BodyLimit", "maxBytes", options.maxBytes ?? 1024 * 1024, 1)
+  const maxDepth = integer("BodyLimit", "maxDepth", options.maxDepth ?? 100, 1)
+  const except = optionalFunction("BodyLimit", "except", options.except)
+  const size = ByteSize.fromInputUnsafe(maxBytes)
+  const tooLarge = refusedWith(413, { connection: "close" })
+  return Effect.fnUntraced(function*<E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    if (except !== undefined && holds(except, request)) return yield* app
+    if (Number(request.headers["content-length"]) > maxBytes) return yield* tooLarge
+    return yield* app.pipe(
+      Effect.provideService(HttpIncomingMessage.MaxBodySize, size),
+      Effect.provideService(HttpServerRequest.HttpServerRequest, looking(request, maxDepth, yield* Scope.Scope))
+    )
+  })
+}
+
+/**
+ * Limits the bodies that a server reads.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<never, never, HttpRouter.HttpRouter> =>
+  install(Effect.succeed(middleware(options)))

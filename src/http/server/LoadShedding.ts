@@ -1,0 +1,98 @@
+/**
+ * Refuses requests that a server has no room for, so that it answers the others in
+ * good time.
+ *
+ * How many it has room for is found by an `AdaptiveLimit` from the time that
+ * handlers take and from the answers that say they have failed. What is too much
+ * is answered at once with 503 and `Retry-After`. Lower priorities are shed first.
+ *
+ * It stands inside of everything that refuses for other reasons: what is refused
+ * there says nothing about room. Leave health endpoints out by `except`, or a full
+ * server is taken for a dead one.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Layer from "effect/Layer"
+import { isObject } from "effect/Predicate"
+import * as AdaptiveLimit from "../../AdaptiveLimit.ts"
+import { guarded, holds } from "../../internal/guarded.ts"
+import { onlyKeys, optionalFunction, positiveMillis } from "../../internal/options.ts"
+import type { Outcome } from "../../Outcome.ts"
+import * as HttpOutcome from "../HttpOutcome.ts"
+import * as Problem from "../Problem.ts"
+import { install } from "./internal/install.ts"
+import type { Except, Middleware } from "./internal/middleware.ts"
+import { refused } from "./internal/problemResponse.ts"
+
+/**
+ * What is shed, and how.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The options of the limit, or a limit whose snapshot one wants to read. Default: those of `AdaptiveLimit`. */
+  readonly limit?: AdaptiveLimit.Options | AdaptiveLimit.AdaptiveLimit | undefined
+  /** What a request is worth. Default, and where it throws or answers otherwise: `"critical"`. */
+  readonly priority?: ((request: HttpServerRequest.HttpServerRequest) => AdaptiveLimit.Priority) | undefined
+  /** What `Retry-After` says. Default: 1 second. */
+  readonly retryAfter?: Duration.Input | undefined
+  /** Which requests are always let in, and not counted. Default: none. */
+  readonly except?: Except | undefined
+}
+
+const isLimit = (limit: NonNullable<Options["limit"]>): limit is AdaptiveLimit.AdaptiveLimit =>
+  isObject(limit) && "protect" in limit
+
+const priorities: ReadonlySet<unknown> = new Set(["critical", "sheddable", "background"])
+
+// what a handler answers says how it went, as a client would judge it
+const classify = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>): Outcome | undefined =>
+  exit._tag === "Success" ? HttpOutcome.fromStatus(exit.value.status) : undefined
+
+/**
+ * Makes the middleware itself, with its limit, for use without a router. The
+ * options are checked at once, and a bad one throws a `RangeError`.
+ *
+ * @category middleware
+ * @since 0.1.0
+ */
+export const make = (options: Options = {}): Effect.Effect<Middleware> => {
+  onlyKeys("LoadShedding", options, ["limit", "priority", "retryAfter", "except"])
+  const { except, limit, priority } = options
+  optionalFunction("LoadShedding", "priority", priority)
+  optionalFunction("LoadShedding", "except", except)
+  const retryAfter = positiveMillis("LoadShedding", "retryAfter", options.retryAfter ?? "1 second") / 1000
+  const full = refused(new Problem.Unavailable({ retryAfter }))
+  const made = limit !== undefined && isLimit(limit) ? Effect.succeed(limit) : AdaptiveLimit.make("server", limit)
+  const priorityOf = (request: HttpServerRequest.HttpServerRequest): AdaptiveLimit.Priority => {
+    const answer = priority && guarded(() => priority(request))
+    return answer !== undefined && priorities.has(answer) ? answer : "critical"
+  }
+  return Effect.map(
+    made,
+    (limit): Middleware => (app) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+        except !== undefined && holds(except, request)
+          ? app
+          : Effect.uninterruptible(app).pipe(
+            (self) => limit.protect(self, { priority: priorityOf(request), classify }),
+            Effect.interruptible,
+            Effect.catchIf((error) => error instanceof AdaptiveLimit.LimitExceeded, () => full)
+          ))
+  )
+}
+
+/**
+ * Sheds the load of a server.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<never, never, HttpRouter.HttpRouter> => install(make(options))

@@ -1,0 +1,79 @@
+/**
+ * Lets a request be worked on only as long as somebody waits for the answer.
+ *
+ * The caller says in a header how many milliseconds it will wait (see
+ * `DeadlineHeader`); the handler runs under `Deadline.within` that time, at most
+ * the server's own, so that everything it calls knows how much is left. When the
+ * time is up the handler is interrupted, and the answer is 504. For a deadline
+ * that has passed already the handler does not run. A header that says anything
+ * else is taken for none.
+ *
+ * The time ends when the handler has answered: the sending of a streamed body is
+ * not covered. A handler that must not be cut short says so itself, by
+ * `Effect.uninterruptible`, or its route does: then the answer comes when it is
+ * done.
+ *
+ * It stands outside of load shedding, so that a wait there counts.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as Layer from "effect/Layer"
+import * as Deadline from "../../Deadline.ts"
+import { onlyKeys, positiveMillis } from "../../internal/options.ts"
+import * as DeadlineHeader from "../DeadlineHeader.ts"
+import * as Problem from "../Problem.ts"
+import { install } from "./internal/install.ts"
+import type { Middleware } from "./internal/middleware.ts"
+import { refused } from "./internal/problemResponse.ts"
+
+/**
+ * How long requests may take.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The longest that a handler may run, whatever the caller says. Default: no limit but the caller's. */
+  readonly max?: Duration.Input | undefined
+}
+
+const late = refused(new Problem.UpstreamTimeout({}))
+
+/**
+ * The middleware itself, for use without a router. A bad option throws a
+ * `RangeError`.
+ *
+ * @category middleware
+ * @since 0.1.0
+ */
+export const middleware = (options: Options = {}): Middleware => {
+  onlyKeys("ServerDeadline", options, ["max"])
+  const max = options.max === undefined ? Infinity : positiveMillis("ServerDeadline", "max", options.max)
+  return (app) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
+      const asked = headers[DeadlineHeader.header]
+      // nothing is left: `DeadlineHeader` would read a millisecond
+      if (asked !== undefined && /^0{1,32}$/.test(asked)) return late
+      const left = DeadlineHeader.parse(asked)
+      const millis = left === undefined ? max : Math.min(max, Duration.toMillis(left))
+      if (millis === Infinity) return app
+      return Effect.uninterruptible(app).pipe(
+        Deadline.within(millis),
+        Effect.interruptible,
+        Effect.catchIf((error) => error instanceof Deadline.DeadlineExceeded, () => late)
+      )
+    })
+}
+
+/**
+ * Puts every request of a server under its caller's deadline.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<never, never, HttpRouter.HttpRouter> =>
+  install(Effect.succeed(middleware(options)))

@@ -1,0 +1,101 @@
+/** Problems as responses, and responses that say something is wrong as problems. */
+import * as Effect from "effect/Effect"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { isObject } from "effect/Predicate"
+import { guarded } from "../../../internal/guarded.ts"
+import type { Problem } from "../../Problem.ts"
+import * as RequestId from "../../RequestId.ts"
+
+type Response = HttpServerResponse.HttpServerResponse
+
+const contentType = "application/problem+json"
+
+/** The codes and titles of what servers refuse by themselves, for which there is no class. */
+const byStatus: { readonly [Status in number]: readonly [code: string, title: string] } = {
+  400: ["bad_request", "The request cannot be understood"],
+  401: ["unauthenticated", "Nobody knows who is asking"],
+  403: ["forbidden", "The caller may not do this"],
+  404: ["not_found", "There is no such thing"],
+  405: ["method_not_allowed", "This cannot be asked for in that way"],
+  406: ["not_acceptable", "There is no form that the caller would take"],
+  408: ["request_timeout", "The request took too long to arrive"],
+  409: ["conflict", "The request conflicts with what is there"],
+  410: ["gone", "There is no such thing any more"],
+  413: ["payload_too_large", "The request is too large"],
+  415: ["unsupported_media_type", "The request has a form that is not read here"],
+  422: ["validation_failed", "The request is not valid"],
+  426: ["upgrade_required", "The request needs another protocol"],
+  429: ["rate_limited", "There are too many requests"],
+  500: ["internal", "The service has failed"],
+  501: ["not_implemented", "The service cannot do this"],
+  503: ["unavailable", "The service is not available"],
+  504: ["timeout", "There was no answer in time"]
+}
+
+const fromStatus = (response: Response, status: number, requestId: string | undefined): Response => {
+  const [code, title] = byStatus[status] ?? ["http_error", "The request has failed"]
+  const body = {
+    type: `urn:effect-resilience:problem:${code}`,
+    status,
+    title,
+    code,
+    ...(requestId !== undefined && { requestId })
+  }
+  const { "content-length": _, ...headers } = response.headers
+  return HttpServerResponse.jsonUnsafe(body, { status, headers, contentType, cookies: response.cookies })
+}
+
+// an api writes this where a content type is not one of its endpoint's: it quotes what the caller sent
+const isUnsupported = ({ body, status }: Response): boolean =>
+  status === 415 && body._tag === "Uint8Array" && body.contentType.startsWith("text/plain")
+
+/** Adds the request id to a problem, and the header that its `retryAfter` asks for. */
+const withMembers = (response: Response, bytes: Uint8Array, requestId: string | undefined): Response => {
+  const problem = guarded((): unknown => JSON.parse(new TextDecoder().decode(bytes)))
+  if (!isObject(problem)) return response
+  const { retryAfter } = problem as { readonly retryAfter?: unknown }
+  const named = requestId === undefined ? response : HttpServerResponse.setBody(
+    response,
+    HttpServerResponse.jsonUnsafe({ ...problem, requestId }, { contentType }).body
+  )
+  return typeof retryAfter === "number" && Number.isFinite(retryAfter) && retryAfter >= 0 &&
+      response.headers["retry-after"] === undefined
+    ? HttpServerResponse.setHeader(named, "retry-after", String(Math.ceil(retryAfter)))
+    : named
+}
+
+/**
+ * Gives an answer that says something is wrong the standard form: a problem gets
+ * the request id and `Retry-After`, and one without a body becomes a problem. Any
+ * other body is what the handler or the api has declared, and stays.
+ */
+export const complete = (response: Response, requestId: string | undefined): Response => {
+  const { body, status } = response
+  if (status < 400) return response
+  if (body._tag === "Empty" || isUnsupported(response)) return fromStatus(response, status, requestId)
+  return body._tag === "Uint8Array" && body.contentType.startsWith(contentType)
+    ? withMembers(response, body.body, requestId)
+    : response
+}
+
+/** A refusal with a status that no problem class has. */
+export const refusedWith = (
+  status: number,
+  headers?: { readonly [Name in string]: string }
+): Effect.Effect<Response> =>
+  Effect.map(
+    RequestId.Current,
+    (requestId) => complete(HttpServerResponse.empty({ status, ...(headers && { headers }) }), requestId)
+  )
+
+/** The answer that a problem is. */
+export const refused = (
+  problem: Problem,
+  headers: { readonly [Name in string]: string } = {}
+): Effect.Effect<Response> =>
+  Effect.flatMap(RequestId.Current, (requestId) =>
+    Effect.map(
+      HttpServerRespondable.toResponse(problem),
+      (response) => complete(HttpServerResponse.setHeaders(response, headers), requestId)
+    ))

@@ -1,0 +1,200 @@
+import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Logger, Stream } from "effect"
+import {
+  FetchHttpClient,
+  HttpBody,
+  HttpClient,
+  HttpClientRequest,
+  HttpRouter,
+  HttpServer,
+  HttpServerResponse
+} from "effect/http"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { connect } from "node:net"
+import * as Drain from "../../../src/http/server/Drain.ts"
+import * as Server from "../../../src/http/server/Server.ts"
+import { eventually } from "../server.ts"
+import { apiRoutes } from "./support.ts"
+
+const clients = [
+  ["undici", NodeHttpClient.layerUndici],
+  ["fetch", FetchHttpClient.layer]
+] as const
+
+const text = (body: string) => Effect.succeed(HttpServerResponse.text(body))
+
+/** A real server with the routes of the api and some more. */
+const start = (options: Server.Options = {}) =>
+  Effect.gen(function*() {
+    const node = createServer()
+    const started = yield* Deferred.make<void>()
+    const ended = yield* Deferred.make<void>()
+    const routes = Layer.mergeAll(
+      apiRoutes,
+      HttpRouter.add("GET", "/quick", text("quick")),
+      HttpRouter.add(
+        "GET",
+        "/slow",
+        Deferred.succeed(started, undefined).pipe(
+          Effect.andThen(Effect.sleep("300 millis")),
+          Effect.as(HttpServerResponse.text("slow"))
+        )
+      ),
+      HttpRouter.add(
+        "GET",
+        "/never",
+        Deferred.succeed(started, undefined).pipe(
+          Effect.andThen(Effect.never),
+          Effect.onInterrupt(() => Deferred.succeed(ended, undefined))
+        )
+      ),
+      HttpRouter.add(
+        "GET",
+        "/stream",
+        Effect.succeed(HttpServerResponse.stream(
+          Stream.tick("50 millis").pipe(Stream.take(6), Stream.map(() => new TextEncoder().encode("x")))
+        ))
+      )
+    )
+    const context = yield* Layer.build(
+      HttpRouter.serve(routes.pipe(Layer.provideMerge(Server.layer(options))), { disableListenLog: true }).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(() => node, { port: 0, gracefulShutdownTimeout: 100 })),
+        Layer.provideMerge(Logger.layer([]))
+      )
+    )
+    const { drain, inFlight } = yield* Drain.Drain.pipe(Effect.provide(context))
+    yield* HttpServer.HttpServer.pipe(Effect.provide(context))
+    const { port } = node.address() as AddressInfo
+    const connections = Effect.callback<number>((resume) => {
+      node.getConnections((_, count) => resume(Effect.succeed(count)))
+    })
+    return { drain, inFlight, connections, port, url: `http://localhost:${port}`, started, ended }
+  })
+
+/** Writes to a socket as it is, and answers with all that came back until it was closed. */
+const raw = (port: number, request: string, options: { readonly end: boolean }) =>
+  Effect.callback<string>((resume) => {
+    let answer = ""
+    const socket = connect(port, "localhost", () => {
+      socket.write(request)
+      if (options.end) setTimeout(() => socket.destroy(), 50)
+    })
+    socket.on("data", (data) => {
+      answer += data.toString()
+    })
+    socket.on("error", () => {})
+    socket.on("close", () => resume(Effect.succeed(answer)))
+    return Effect.sync(() => socket.destroy())
+  })
+
+describe("over real sockets", () => {
+  for (const [name, client] of clients) {
+    it.live(`${name}: A9, A10: answers and failures keep the connection alive, and carry the request id`, () =>
+      Effect.gen(function*() {
+        const server = yield* start({ body: { maxBytes: 1000 } })
+        const http = yield* HttpClient.HttpClient
+        for (let round = 0; round < 20; round++) {
+          for (
+            const [path, status] of [["/quick", 200], ["/orders/500", 500], ["/orders/x", 422], ["/no", 404]] as const
+          ) {
+            const response = yield* http.execute(
+              HttpClientRequest.get(server.url + path, { headers: { "x-request-id": `r-${round}` } })
+            )
+            const body = yield* response.text
+            assert.strictEqual(response.status, status)
+            assert.strictEqual(response.headers["x-request-id"], `r-${round}`)
+            if (status !== 200) assert.deepInclude(JSON.parse(body), { status, requestId: `r-${round}` })
+          }
+        }
+        assert.isAtMost(yield* server.connections, 2)
+        assert.strictEqual(yield* server.inFlight, 0)
+      }).pipe(Effect.provide(client)))
+
+    it.live(`${name}: a body that is too large is refused, with and without a length, and the server goes on`, () =>
+      Effect.gen(function*() {
+        const server = yield* start({ body: { maxBytes: 1000 } })
+        const http = yield* HttpClient.HttpClient
+        const big = "x".repeat(100_000)
+        const bodies = [
+          HttpBody.text(JSON.stringify({ item: big }), "application/json"),
+          HttpBody.stream(Stream.make(new TextEncoder().encode(`{"item":"${big}`)), "application/json")
+        ]
+        for (const body of bodies) {
+          // a client may find the connection closed before it has sent everything
+          const status = yield* http.execute(HttpClientRequest.post(`${server.url}/orders`, { body })).pipe(
+            Effect.map((response) => response.status),
+            Effect.catchTag("HttpClientError", () => Effect.succeed(413)),
+            Effect.timeout("5 seconds")
+          )
+          assert.strictEqual(status, 413)
+          const after = yield* http.get(`${server.url}/quick`)
+          assert.strictEqual(yield* after.text, "quick")
+        }
+        yield* eventually(Effect.map(server.inFlight, (count) => count === 0))
+      }).pipe(Effect.provide(client)))
+
+    it.live(`${name}: drain lets answers in flight finish, streams too, and closes the connections of the rest`, () =>
+      Effect.gen(function*() {
+        const server = yield* start()
+        const http = yield* HttpClient.HttpClient
+        const slow = yield* Effect.forkChild(Effect.flatMap(http.get(`${server.url}/slow`), (_) => _.text))
+        yield* Deferred.await(server.started)
+        const stream = yield* http.get(`${server.url}/stream`)
+        const streamed = yield* Effect.forkChild(stream.text)
+        assert.strictEqual(yield* server.inFlight, 2)
+        const draining = yield* Effect.forkChild(server.drain({ wait: "5 seconds" }))
+        yield* Effect.sleep("20 millis")
+        const refused = yield* http.get(`${server.url}/quick`)
+        assert.strictEqual(refused.status, 503)
+        assert.strictEqual(refused.headers["retry-after"], "1")
+        assert.strictEqual(refused.headers["connection"], "close")
+        yield* refused.text
+        assert.strictEqual(yield* Fiber.join(slow), "slow")
+        assert.strictEqual(yield* Fiber.join(streamed), "xxxxxx")
+        assert.strictEqual(yield* Fiber.join(draining), 0)
+      }).pipe(Effect.provide(client)))
+
+    it.live(`${name}: a caller that goes away, and one whose time is up, end the work`, () =>
+      Effect.gen(function*() {
+        const server = yield* start({ loadShedding: {}, deadline: { max: "1 minute" } })
+        const http = yield* HttpClient.HttpClient
+        const gone = yield* Effect.forkChild(http.get(`${server.url}/never`))
+        yield* Deferred.await(server.started)
+        yield* Fiber.interrupt(gone)
+        yield* Deferred.await(server.ended).pipe(Effect.timeout("5 seconds"))
+        const late = yield* http.get(`${server.url}/never`, { headers: { "x-deadline-ms": "50" } })
+        assert.strictEqual(late.status, 504)
+        yield* late.text
+        yield* eventually(Effect.map(server.inFlight, (count) => count === 0))
+      }).pipe(Effect.provide(client)))
+  }
+
+  it.live("a body that breaks off, and rubbish in headers, hang nothing and get nowhere", () =>
+    Effect.gen(function*() {
+      const server = yield* start({ deadline: { max: "500 millis" } })
+      const head = "POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+      // the caller goes away in the middle of its body
+      yield* raw(server.port, `${head}content-length: 100\r\n\r\n{"item":`, { end: true })
+      yield* eventually(Effect.map(server.inFlight, (count) => count === 0))
+      // the caller stays, and never sends the rest: its deadline, or the server's, ends the wait
+      const stalled = yield* raw(server.port, `${head}connection: close\r\ncontent-length: 100\r\n\r\n{"item":`, {
+        end: false
+      }).pipe(Effect.timeout("5 seconds"))
+      assert.match(stalled, /^HTTP\/1.1 504 /)
+      // a chunk that is no chunk
+      const broken = yield* raw(server.port, `${head}connection: close\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n`, {
+        end: false
+      }).pipe(Effect.timeout("5 seconds"))
+      assert.match(broken, /^HTTP\/1.1 400 /)
+      const answer = yield* raw(
+        server.port,
+        "GET /quick HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-id: a\tb\r\nx-deadline-ms: 1e99\r\n\r\n",
+        { end: false }
+      ).pipe(Effect.timeout("5 seconds"))
+      assert.match(answer, /^HTTP\/1.1 200 /)
+      assert.match(answer, /x-request-id: [0-9a-f-]{36}\r\n/i)
+      yield* eventually(Effect.map(server.inFlight, (count) => count === 0))
+    }))
+})
