@@ -282,6 +282,11 @@ const fail = <E>(
   const found = Cause.findError(cause)
   if (Result.isFailure(found)) {
     const defect = Result.getOrUndefined(Cause.findDefect(cause))
+    const { status } = exchange
+    if (status !== undefined && isTooDeep(defect)) {
+      const mismatches = [new ServiceError.Mismatch({ path: [], message: "it is nested too deeply" })]
+      return Effect.fail(new ServiceError.ResponseInvalid({ ...exchange.where, status, mismatches }))
+    }
     return isPathParameterError(defect)
       ? Effect.fail(
         new ServiceError.RequestInvalid({
@@ -381,6 +386,9 @@ const networkReason = (reason: { readonly cause?: unknown }): string => {
   }
   return hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : "no connection"
 }
+
+// what a schema that calls itself comes to with a body that is deeper than the stack
+const isTooDeep = (defect: unknown): boolean => defect instanceof RangeError && /call stack/.test(defect.message)
 
 // `HttpApiClient` throws a plain error for a path parameter that is missing, or would climb the path
 const isPathParameterError = (defect: unknown): defect is Error =>

@@ -9,6 +9,7 @@ import * as Equal from "effect/Equal"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Deadline from "../../Deadline.ts"
 
@@ -96,13 +97,25 @@ const withBody = (
   // comparison by structure would run every getter of the original.
   return Equal.byReferenceUnsafe(Object.create(response, {
     arrayBuffer: { value: Effect.succeed(body) },
-    text: { get: () => held().text },
-    json: { get: () => held().json },
+    text: { get: () => Effect.sync(() => decoder.decode(body)) },
+    // as the clients do it: nothing is null
+    json: {
+      get: () =>
+        Effect.try({
+          try: (): Schema.Json => body.byteLength === 0 ? null : JSON.parse(decoder.decode(body)),
+          catch: (cause) =>
+            new HttpClientError.HttpClientError({
+              reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
+            })
+        })
+    },
     urlParamsBody: { get: () => held().urlParamsBody },
     formData: { get: () => held().formData },
     stream: { get: () => body.byteLength === 0 ? Stream.empty : Stream.succeed(new Uint8Array(body)) }
   }))
 }
+
+const decoder = new TextDecoder()
 
 const toWeb = (response: HttpClientResponse.HttpClientResponse, body: ArrayBuffer): Response => {
   const { headers, status } = response
