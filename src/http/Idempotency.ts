@@ -32,6 +32,7 @@ import * as Schema from "effect/Schema"
 import { guarded, holds } from "../internal/guarded.ts"
 import { flag, integer, oneOf, onlyKeys, optionalFunction, positiveMillis } from "../internal/options.ts"
 import { monotonicMillis } from "../internal/time.ts"
+import { header } from "./internal/idempotencyKey.ts"
 import { fingerprintOf, keyOf, scopeOf } from "./internal/idempotencyRequest.ts"
 import { Answers } from "./internal/idempotencyStore.ts"
 import * as Problem from "./Problem.ts"
@@ -40,13 +41,7 @@ import type { Middleware } from "./server/internal/middleware.ts"
 import { refused } from "./server/internal/problemResponse.ts"
 import { Caller } from "./server/TokenCheck.ts"
 
-/**
- * The header that carries the key.
- *
- * @category headers
- * @since 0.1.0
- */
-export const header = "idempotency-key"
+export { header } from "./internal/idempotencyKey.ts"
 
 /**
  * The header that marks an answer which was kept.

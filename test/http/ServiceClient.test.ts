@@ -1,41 +1,19 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Redacted, Schema, Stream } from "effect"
-import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
+import { FetchHttpClient, HttpClient } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { ServiceClient } from "../../src/http/index.ts"
 import { Outcome, Resilience } from "../../src/index.ts"
+import { answering as answeringRequests, json } from "./answering.ts"
 import { handlers as groups, plan, Planning, PlanningApi, retry } from "./planning.ts"
 import * as Server from "./server.ts"
 
 const handlers = Layer.mergeAll(...groups)
 
-/** A client that answers by a function and keeps what it was sent. */
-const answering = (answer: (url: string, count: number) => Response | "refuse") => {
-  const sent: Array<{ readonly url: string; readonly body: string; readonly headers: Record<string, string> }> = []
-  const client = HttpClient.make((request, url) =>
-    Effect.suspend(() => {
-      const body = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
-      sent.push({ url: url.toString(), body, headers: { ...request.headers } })
-      const response = answer(url.pathname, sent.length)
-      return response === "refuse"
-        ? Effect.fail(
-          new HttpClientError.HttpClientError({
-            reason: new HttpClientError.TransportError({
-              request,
-              cause: Object.assign(new Error("connect"), { code: "ECONNREFUSED" })
-            })
-          })
-        )
-        : Effect.succeed(HttpClientResponse.fromWeb(request, response))
-    })
-  )
-  return { sent, layer: Layer.succeed(HttpClient.HttpClient, client) }
-}
-
-const json = (body: unknown, status = 200, headers: Record<string, string> = {}) =>
-  new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json", ...headers } })
+const answering = (answer: (path: string, count: number) => Response | "refuse") =>
+  answeringRequests(({ path }, count) => answer(path, count))
 
 const getPlan = Effect.flatMap(Planning, (planning) => planning.plans.get({ params: { id: "1" } }))
 

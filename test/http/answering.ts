@@ -4,6 +4,9 @@ import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 
 export interface Sent {
   readonly url: string
+  readonly path: string
+  /** Empty where it is a stream or a form. */
+  readonly body: string
   readonly headers: Readonly<Record<string, string | undefined>>
 }
 
@@ -11,7 +14,8 @@ export const answering = (answer: (request: Sent, count: number) => Response | "
   const sent: Array<Sent> = []
   const client = HttpClient.make((request, url) =>
     Effect.suspend(() => {
-      const seen = { url: url.toString(), headers: { ...request.headers } }
+      const body = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+      const seen = { url: url.toString(), path: url.pathname, body, headers: { ...request.headers } }
       sent.push(seen)
       const response = answer(seen, sent.length)
       if (response === "hang") return Effect.never

@@ -1,7 +1,12 @@
 /** The keys by which a service knows a request that it has seen before. */
 import * as Context from "effect/Context"
 
-/** The header that carries the key. */
+/**
+ * The header that carries the key.
+ *
+ * @category headers
+ * @since 0.1.0
+ */
 export const header = "idempotency-key"
 
 /**

@@ -1,6 +1,7 @@
 /** Whether an HTTP request may be sent more than once. */
 import type * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { header } from "./idempotencyKey.ts"
 
 // RFC 9110, section 9.2.2, and the QUERY method
 const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE", "QUERY"])
@@ -8,7 +9,7 @@ const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"
 /** Whether headers, under names in any case, hold an `Idempotency-Key`. */
 export const holdsKey = (headers: object): boolean =>
   Object.entries(headers).some(([name, value]) =>
-    name.toLowerCase() === "idempotency-key" && typeof value === "string" && value !== ""
+    name.toLowerCase() === header && typeof value === "string" && value !== ""
   )
 
 export const isIdempotent = (method: string): boolean => idempotentMethods.has(method)
