@@ -36,6 +36,7 @@ import { dual, identity } from "effect/Function"
 import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { ExtractTag, Tags } from "effect/Types"
+import type { Fixed } from "./internal/fixed.ts"
 import { guarded, running } from "./internal/guarded.ts"
 import { nonEmpty, oneOf, refuse } from "./internal/options.ts"
 import { outcomeTags } from "./internal/outcomeTags.ts"
@@ -55,12 +56,6 @@ export type Handler<in E, out B, out E2, out R2> = (error: E) => Effect.Effect<B
 interface Tagged<Tag extends string> {
   readonly _tag: Tag
 }
-
-/**
- * `T`, from which nothing is inferred. `NoInfer` would stay in the types that a
- * generic handler computes from it.
- */
-type Fixed<T> = [T][T extends unknown ? 0 : never]
 
 /** The members of `E` that may be an `X`: those that are one, and `X` for those that are wider. */
 type MayBe<E, X> = E extends X ? E : X extends E ? X : never

@@ -30,6 +30,7 @@ import type * as CircuitBreaker from "./CircuitBreaker.ts"
 import type { DeadlineExceeded } from "./Deadline.ts"
 import type * as Hedge from "./Hedge.ts"
 import * as describing from "./internal/describe.ts"
+import type { Fixed } from "./internal/fixed.ts"
 import * as live from "./internal/livePipeline.ts"
 import type { OnlyKnown } from "./internal/onlyKnown.ts"
 import { refuse } from "./internal/options.ts"
@@ -255,9 +256,6 @@ export interface CacheUse<A> extends CacheFallback.Entry<A> {
  */
 export interface StreamOptions<E> extends Omit<CallOptions<unknown, E>, "retryIf" | "dispose" | "cache"> {}
 
-/** `E`, which is not inferred from here. `NoInfer` would stay in the types that editors show. */
-type Known<E> = [E][E extends unknown ? 0 : never]
-
 /**
  * What a pipeline has done since it was made.
  *
@@ -312,7 +310,7 @@ export interface Pipeline<out PE, out SE = PE> {
     self: Effect.Effect<A, E, R>,
     options?: CallOptions<A, E> & {
       /** Answers in place of a failed call. It is given the errors of the work and of the pipeline. */
-      readonly fallback?: (error: Known<E> | PE) => Effect.Effect<B, E2, R2>
+      readonly fallback?: (error: Fixed<E> | PE) => Effect.Effect<B, E2, R2>
     }
   ) => Effect.Effect<A | B, E2, R | R2>
   /**

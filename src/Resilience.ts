@@ -158,6 +158,15 @@ export class Resilience extends Context.Service<Resilience, {
     by?: Fiber.Fiber<unknown, unknown>
   ) => void
   /**
+   * The pipeline of that name, where it was made with the same options.
+   *
+   * @internal
+   */
+  readonly named: (
+    name: string,
+    declared: Pipeline.Options
+  ) => Pipeline.Pipeline<Pipeline.PipelineError> | undefined
+  /**
    * Gives a pipeline its name, or returns the one that has it already where their
    * options are the same.
    *
@@ -264,10 +273,10 @@ const eventCapacity = 4096
 
 type Makers = { readonly [K in keyof Parts]: (name: string, settings: Parts[K]["settings"]) => Parts[K] }
 
-/** All policies of one kind, and the settings that they were first asked for with. */
+/** A policy, and the settings that it was first asked for with. */
 interface Kept<P extends Parts[keyof Parts]> {
-  readonly parts: Map<string, P>
-  readonly declared: Map<string, P["settings"]>
+  readonly part: P
+  readonly declared: P["settings"]
 }
 
 const make = Effect.fnUntraced(function*(options: {
@@ -348,35 +357,38 @@ const make = Effect.fnUntraced(function*(options: {
     cache: (name, settings) => CacheFallback.makeUnsafe(name, settings, scope)
   })
 
-  const kept: { readonly [K in keyof Parts]: Kept<Parts[K]> } = {
-    circuitBreaker: { parts: new Map(), declared: new Map() },
-    keyedCircuitBreaker: { parts: new Map(), declared: new Map() },
-    bulkhead: { parts: new Map(), declared: new Map() },
-    adaptiveLimit: { parts: new Map(), declared: new Map() },
-    rateLimit: { parts: new Map(), declared: new Map() },
-    throttle: { parts: new Map(), declared: new Map() },
-    retryBudget: { parts: new Map(), declared: new Map() },
-    hedge: { parts: new Map(), declared: new Map() },
-    cache: { parts: new Map(), declared: new Map() }
+  const kept: { readonly [K in keyof Parts]: Map<string, Kept<Parts[K]>> } = {
+    circuitBreaker: new Map(),
+    keyedCircuitBreaker: new Map(),
+    bulkhead: new Map(),
+    adaptiveLimit: new Map(),
+    rateLimit: new Map(),
+    throttle: new Map(),
+    retryBudget: new Map(),
+    hedge: new Map(),
+    cache: new Map()
   }
 
   const part: Resilience["Service"]["part"] = (kind, name, settings) =>
     Effect.withFiber((fiber) => {
-      const { declared, parts } = kept[kind]
-      const existing = parts.get(name)
+      const existing = kept[kind].get(name)
       if (existing !== undefined) {
-        const differing = differences(declared.get(name), settings)
-        return differing.length === 0 ? Effect.succeed(existing) : Effect.die(
+        const differing = differences(existing.declared, settings)
+        return differing.length === 0 ? Effect.succeed(existing.part) : Effect.die(
           new RangeError(
             `Resilience: ${kind} ${JSON.stringify(name)} exists already, with other options: ${differing.join("; ")}`
           )
         )
       }
-      const made = makersFor(fiber)[kind](name, settings)
-      parts.set(name, made)
-      declared.set(name, settings)
-      return Effect.succeed(made)
+      const part = makersFor(fiber)[kind](name, settings)
+      kept[kind].set(name, { part, declared: settings })
+      return Effect.succeed(part)
     })
+
+  const named: Resilience["Service"]["named"] = (name, declared) => {
+    const pipeline = pipelines.get(name)
+    return pipeline !== undefined && isSame(pipeline.declared, declared) ? pipeline : undefined
+  }
 
   const snapshots = Effect.gen(function*() {
     const byName = new Map<string, Record<string, unknown>>()
@@ -386,8 +398,8 @@ const make = Effect.fnUntraced(function*(options: {
       return known
     }
     for (const [name, pipeline] of pipelines) at(name)["pipeline"] = yield* pipeline.counts
-    for (const [kind, { parts }] of Object.entries(kept)) {
-      for (const [name, part] of parts) at(name)[kind] = yield* part.snapshot
+    for (const [kind, ofKind] of Object.entries(kept)) {
+      for (const [name, { part }] of ofKind) at(name)[kind] = yield* part.snapshot
     }
     // each kind has been put under its own name
     return [...byName.values()] as unknown as ReadonlyArray<Snapshot>
@@ -395,12 +407,12 @@ const make = Effect.fnUntraced(function*(options: {
 
   return Resilience.of({
     part,
-    parts: (kind) => Effect.sync(() => new Map(kept[kind].parts)),
+    parts: (kind) => Effect.sync(() => new Map(Array.from(kept[kind], ([name, { part }]) => [name, part] as const))),
     pipelines: Effect.sync(() => new Map(pipelines)),
+    named,
     adopt: (pipeline) => {
-      const named = pipelines.get(pipeline.name)
-      if (named === undefined) pipelines.set(pipeline.name, pipeline)
-      return named !== undefined && isSame(named.declared, pipeline.declared) ? named : pipeline
+      if (!pipelines.has(pipeline.name)) pipelines.set(pipeline.name, pipeline)
+      return named(pipeline.name, pipeline.declared) ?? pipeline
     },
     numbered: (self) =>
       Effect.withFiber((fiber) => {

@@ -1,4 +1,5 @@
 /** What the core's tests share. */
+import { assert } from "@effect/vitest"
 import { Cause, Clock, Duration, Effect, Exit, Fiber, Random, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { CircuitBreaker, Resilience, ResilienceEvent } from "../src/index.ts"
@@ -167,4 +168,18 @@ export const listen = Effect.fnUntraced(function*(
 export const present = <A>(value: A | undefined): A => {
   if (value === undefined) throw new Error("it is not there")
   return value
+}
+
+/** Each of these must throw a `RangeError` that says so. */
+export const assertRefused = (table: ReadonlyArray<readonly [make: () => unknown, message: string]>): void => {
+  for (const [make, message] of table) {
+    try {
+      make()
+    } catch (error) {
+      assert.instanceOf(error, RangeError)
+      assert.include(error.message, message)
+      continue
+    }
+    assert.fail(`it was accepted: ${message}`)
+  }
 }

@@ -27,13 +27,13 @@ import { withFault } from "./withFault.ts"
 /** The policies with a state that one composition uses. */
 export type Parts = { readonly [K in keyof Resilience.Parts]: Resilience.Parts[K] | undefined }
 
-type Handler<E> = (error: E) => Effect.Effect<unknown, unknown, unknown>
-
 export interface Composition {
   readonly circuitBreaker: CircuitBreaker | undefined
   readonly protect: <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: CallOptions<A, E> & { readonly fallback?: Handler<E | PipelineError> | undefined }
+    options: CallOptions<A, E> & {
+      readonly fallback?: Fallback.Handler<E | PipelineError, unknown, unknown, unknown> | undefined
+    }
   ) => Effect.Effect<unknown, unknown, unknown>
   readonly protectStream: <A, E, R>(
     self: Stream.Stream<A, E, R>,
@@ -62,7 +62,7 @@ export const compose = (
   { numbered, publish, test }: Resilience.Resilience["Service"],
   counters: Counters
 ): Composition => {
-  const { chaos, name, retry, streams, totalTimeout } = settings
+  const { attemptTimeout, chaos, name, retry, streams, totalTimeout } = settings
   const {
     adaptiveLimit,
     bulkhead,
@@ -80,23 +80,26 @@ export const compose = (
   const timeout = (limit: "attempt" | "total", duration: number | undefined) =>
     duration === undefined ? undefined : Timeout.limiting({ policy: name, limit, millis: duration }, own.raising)
   const total = timeout("total", totalTimeout)
+  const attemptTimed = timeout("attempt", attemptTimeout)
 
   const classifierOf = <A, E>(options: CallOptions<A, E>) =>
     own.classifier(Outcome.orElse(options.classify, settings.classify))
 
   /**
-   * A call without its cache and its fallback. Streams have no `attemptTimeout`:
-   * theirs limits the wait for the first element, within the work.
+   * A call without its cache and its fallback. The attempts of a stream have no
+   * timeout: it limits the wait for the first element, within the work.
    */
   const call = <A, E, R>(
     self: Effect.Effect<A, E, R>,
     options: CallOptions<A, E>,
-    attemptTimeout: number | undefined,
-    reports: Reports
+    classify: Outcome.Classifier<A, E | PipelineError> | undefined,
+    reports: Reports,
+    isStream: boolean
   ): Effect.Effect<A, E | PipelineError, R> => {
-    const classify = classifierOf(options)
     // no attempt is given more than the total timeout
-    const due = attemptTimeout === undefined ? undefined : Math.min(attemptTimeout, totalTimeout ?? Infinity)
+    const due = attemptTimeout === undefined || isStream
+      ? undefined
+      : Math.min(attemptTimeout, totalTimeout ?? Infinity)
     const judged: Outcome.AttemptOptions<A, E | PipelineError> = {
       classify,
       attemptTimeout: due,
@@ -114,9 +117,8 @@ export const compose = (
     if (chaos !== undefined) work = Chaos.run(work, chaos, name, reports.chaos)
     if (around.work !== undefined) work = around.work(work)
 
-    const attemptTimed = timeout("attempt", attemptTimeout)
     const admitted = (work: Effect.Effect<A, E | PipelineError, R>, ran?: () => boolean) => {
-      let effect = attemptTimed === undefined ? inOwnFiber(work) : attemptTimed(work)
+      let effect = attemptTimed === undefined || isStream ? inOwnFiber(work) : attemptTimed(work)
       if (breaker !== undefined) effect = breaker.protect(effect, judged)
       if (bulkhead !== undefined) effect = bulkhead.protect(effect, { key: options.key })
       if (adaptiveLimit !== undefined) effect = adaptiveLimit.protect(effect, { ...judged, priority: options.priority })
@@ -182,30 +184,34 @@ export const compose = (
       }
       const { cache: use, fallback, operation } = options
       const reports = reportsOf(operation)
-      let effect = call(self, options, settings.attemptTimeout, reports)
+      const classify = classifierOf(options)
+      let effect = call(self, options, classify, reports, false)
       if (cache !== undefined && use !== undefined) {
         const { key, onAnswer, schema, staleIf } = use
         // operations never share an entry, whatever their arguments
-        const entry = { key: [operation ?? "", ...key], schema, staleIf, classify: classifierOf(options) }
+        const entry = { key: [operation ?? "", ...key], schema, staleIf, classify }
         const asking = cache.get(effect, entry, reports.cache)
         effect = Effect.map(asking, (answer) => {
           if (onAnswer !== undefined) guarded(() => onAnswer(answer))
           return answer.value
         })
       }
-      const watch = { classify: classifierOf(options), fellBack: reports.fellBack }
-      return numbered(fallback === undefined ? effect : Fallback.run(effect, fallback, watch))
+      return numbered(
+        fallback === undefined ? effect : Fallback.run(effect, fallback, { classify, fellBack: reports.fellBack })
+      )
     },
     protectStream<A, E, R>(self: Stream.Stream<A, E, R>, options: StreamOptions<E>) {
       const reports = reportsOf(options.operation)
       const limited = Streams.timeout(self, {
-        firstElement: streams.firstElement ?? settings.attemptTimeout,
+        firstElement: streams.firstElement ?? attemptTimeout,
         idle: streams.idle,
         policy: name
       })
       // the limits of the stream are among the errors of the pipeline
+      const limitedOptions = options as StreamOptions<E | Timeout.TimedOut>
+      const classify = classifierOf(limitedOptions)
       const through = (effect: Effect.Effect<Streams.Streamed, E | Timeout.TimedOut, R>) =>
-        numbered(call(effect, options as StreamOptions<E | Timeout.TimedOut>, undefined, reports))
+        numbered(call(effect, limitedOptions, classify, reports, true))
       return Streams.protect(limited, through)
     }
   }

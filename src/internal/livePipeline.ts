@@ -8,7 +8,6 @@ import type { CallOptions, Counts, Options, Pipeline, PipelineError, Settings, S
 import * as Resilience from "../Resilience.ts"
 import { compose, type Composition } from "./composition.ts"
 import * as counters from "./counters.ts"
-import { isSame } from "./differences.ts"
 import { tune } from "./pipelineSettings.ts"
 
 /** What holds at one time: the settings, and the compositions of the pipeline and of its operations. */
@@ -107,12 +106,16 @@ const partsOf = (settings: Settings, resilience: Resilience.Resilience["Service"
     kind: K,
     chosen: Stated<Resilience.Parts[K]["settings"]> | undefined
   ): Effect.Effect<Resilience.Parts[K] | undefined> =>
-    chosen === undefined ? Effect.undefined : Effect.flatMap(resilience.parts(kind), (parts) => {
-      const existing = changes ? parts.get(chosen.name) : undefined
-      return existing === undefined
-        ? resilience.part(kind, chosen.name, chosen.settings)
-        : Effect.as((existing as Reconfigurable<typeof chosen.settings>).reconfigure(chosen.settings), existing)
-    })
+    chosen === undefined ?
+      Effect.undefined :
+      !changes ?
+      resilience.part(kind, chosen.name, chosen.settings) :
+      Effect.flatMap(resilience.parts(kind), (parts) => {
+        const existing = parts.get(chosen.name)
+        return existing === undefined
+          ? resilience.part(kind, chosen.name, chosen.settings)
+          : Effect.as((existing as Reconfigurable<typeof chosen.settings>).reconfigure(chosen.settings), existing)
+      })
   return Effect.all({
     circuitBreaker: part("circuitBreaker", settings.circuitBreaker),
     keyedCircuitBreaker: part("keyedCircuitBreaker", settings.keyedCircuitBreaker),
@@ -145,10 +148,11 @@ const build = Effect.fnUntraced(function*(
 export const make = Effect.fnUntraced(function*(settings: Settings) {
   const resilience = yield* Resilience.Resilience
   const { name, options } = settings
-  const named = (yield* resilience.pipelines).get(name)
-  if (named !== undefined && isSame(named.declared, options)) return named
-  const tuning = resilience.tuning.get(name) ?? {}
+  const named = resilience.named(name, options)
+  if (named !== undefined) return named
+  const tuning = resilience.tuning.get(name)
   const counted = counters.make()
-  const current = yield* build(tune(name, options, tuning), tuning, resilience, counted, false)
+  const tuned = tuning === undefined ? settings : tune(name, options, tuning)
+  const current = yield* build(tuned, tuning ?? {}, resilience, counted, false)
   return resilience.adopt(new LivePipeline(options, current, counted, resilience))
 })
