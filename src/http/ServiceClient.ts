@@ -19,7 +19,7 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Sse from "effect/encoding/Sse"
@@ -28,24 +28,25 @@ import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
-import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
+import type * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { Simplify } from "effect/Types"
-import { oneOf, onlyKeys, refuse } from "../internal/options.ts"
+import { oneOf, onlyKeys } from "../internal/options.ts"
 import * as Pipeline from "../Pipeline.ts"
 import * as Resilience from "../Resilience.ts"
-import { type Fault, kinds as faultKinds } from "./Fault.ts"
+import type { BaseUrl, Services } from "./BaseUrl.ts"
+import type { Fault } from "./Fault.ts"
+import { type Status, Statuses } from "./internal/clientStatus.ts"
+import * as connections from "./internal/connection.ts"
 import * as exchange from "./internal/exchange.ts"
 import * as inMemory from "./internal/inMemory.ts"
 import * as operations from "./internal/operations.ts"
-import { checkedSource, isToken, TokenKeeper } from "./internal/tokenKeeper.ts"
-import type { InternalToken, Source } from "./InternalToken.ts"
+import { checkFaults, withFaults } from "./internal/scriptedFaults.ts"
+import type { InternalToken } from "./InternalToken.ts"
 import type { ServiceError } from "./ServiceError.ts"
 
 export {
@@ -74,6 +75,16 @@ export {
    */
   type Overrides
 } from "./OperationPipeline.ts"
+
+export {
+  /**
+   * How a service is, as its client sees it: for monitoring. It holds no secrets.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Status
+} from "./internal/clientStatus.ts"
 
 /**
  * What one call says about itself.
@@ -180,16 +191,6 @@ export interface Options<
 }
 
 /**
- * Where a service lives: an absolute url with http or https, or the configuration
- * that says so. It may have a path, which comes before those of the API; it has
- * no credentials, query or fragment.
- *
- * @category models
- * @since 0.1.0
- */
-export type BaseUrl = URL | string | Config.Config<URL>
-
-/**
  * What a test may change about a service client.
  *
  * @category models
@@ -201,28 +202,11 @@ export interface TestOptions extends Pick<Resilience.TestOptions, "circuitBreake
 }
 
 /**
- * How a service is, as its client sees it: for monitoring. It holds no secrets.
+ * What reading the options may fail with.
  *
- * @category models
- * @since 0.1.0
+ * @internal
  */
-export const Status = Schema.Struct({
-  name: Schema.String,
-  /** The origin of its base url: `https://planning.internal`. */
-  baseUrl: Schema.String,
-  /** The state of each breaker: the service's, by its name, and those of operations that have their own. */
-  circuitBreakers: Schema.Record(Schema.String, Schema.Literals(["Closed", "Open", "HalfOpen", "Forced"])),
-  /** What its calls have come to since the pipeline was made, as `Pipeline.Counts` says. */
-  counts: Schema.Record(Schema.String, Schema.Int)
-})
-
-/**
- * How a service is, as its client sees it: for monitoring. It holds no secrets.
- *
- * @category models
- * @since 0.1.0
- */
-export type Status = typeof Status.Type
+export type ConfigErrorOf<Read> = [Extract<Read, Config.Config<unknown>>] extends [never] ? never : Config.ConfigError
 
 /**
  * A service client as a service.
@@ -246,8 +230,8 @@ export interface ServiceClass<
   /** The client over the program's `HttpClient`. It may be provided as often as one likes: the state is in `Resilience`. */
   readonly layer: Layer.Layer<
     Self,
-    [Extract<Url | Token, Config.Config<unknown>>] extends [never] ? never : Config.ConfigError,
-    HttpClient.HttpClient | Resilience.Resilience | HttpApiGroup.MiddlewareClient<Groups>
+    ConfigErrorOf<Url | Token>,
+    HttpClient.HttpClient | Resilience.Resilience | HttpApiGroup.MiddlewareClient<Groups> | Services<Url>
   >
   /**
    * The client over handlers in memory, through the same codecs and the same
@@ -335,52 +319,29 @@ export const Service = <Self>() =>
   onlyKeys(where, options, ["api", "baseUrl", "pipeline", "token"])
   const { api } = options
   const planned = operations.plan(id, api, options.pipeline)
-  const baseUrl = checkedUrl(where, options.baseUrl)
-  const token = checkedToken(where, options.token)
+  const connection = connections.declare(where, options)
   const Tag = Context.Service<Self, Made>()(id)
-  const statuses = new WeakMap<object, Effect.Effect<Status>>()
-  // one for each owner of state, so that a layer that is provided anew for every request does not read the token anew
-  const keepers = new WeakMap<object, TokenKeeper>()
+  const statuses = new Statuses(where)
 
-  const build = Effect.fnUntraced(
-    function*(httpClient: HttpClient.HttpClient, baseUrl: URL, source: Source | undefined) {
-      const resilience = yield* Resilience.Resilience
-      let keeper = source === token ? keepers.get(resilience) : undefined
-      if (keeper === undefined && source !== undefined) {
-        keeper = new TokenKeeper(source)
-        // configuration is read by each layer anyway, and may have changed
-        if (source === token) keepers.set(resilience, keeper)
-      }
-      const generated = yield* HttpApiClient.makeWith(api, {
-        httpClient: exchange.noting(httpClient, keeper),
-        baseUrl,
-        transformResponse: exchange.markResponseInvalid
-      })
-      const pipeline = yield* Pipeline.fromSettings(planned.pipeline)
-      const client = operations.methods(generated, planned.operations, pipeline)
-      statuses.set(client, statusOf(baseUrl, pipeline, resilience))
-      // one method for each endpoint, with the errors of its attempts and of the pipeline, which is what Client says
-      return client as Made
-    }
-  )
-
-  const layer = Layer.effect(
-    Tag,
-    Effect.gen(function*() {
-      const httpClient = yield* HttpClient.HttpClient
-      const url = Config.isConfig(baseUrl) ? yield* baseUrl : baseUrl
-      return yield* build(httpClient, url, Config.isConfig(token) ? yield* token : token)
+  const build = Effect.fnUntraced(function*({ client: httpClient, origin }: connections.Connection) {
+    const resilience = yield* Resilience.Resilience
+    const generated = yield* HttpApiClient.makeWith(api, {
+      httpClient,
+      transformResponse: exchange.markResponseInvalid
     })
-  )
+    const pipeline = yield* Pipeline.fromSettings(planned.pipeline)
+    const client = operations.methods(generated, planned.operations, pipeline)
+    statuses.keep(client, origin, pipeline, resilience)
+    // one method for each endpoint, with the errors of its attempts and of the pipeline, which is what Client says
+    return client as Made
+  })
+
+  const layer = Layer.effect(Tag, Effect.flatMap(connection.live, build))
   const layerTest = (
     handlers: Layer.Layer<HttpApiGroup.ToService<ApiId, Groups>>,
     { faults = {}, ...test }: TestOptions = {}
   ) => {
-    const known = planned.operations.map(({ operation }) => operation)
-    for (const [operation, scripted] of Object.entries(faults)) {
-      oneOf(`${where}.layerTest`, "faults", operation, known)
-      for (const { kind } of scripted) oneOf(`${where}.layerTest`, `faults.${operation}.kind`, kind, faultKinds)
-    }
+    checkFaults(`${where}.layerTest`, faults, planned.operations.map(({ operation }) => operation))
     const breakers = [planned.pipeline, ...planned.pipeline.operations.values()].flatMap(({ circuitBreaker }) =>
       circuitBreaker === undefined ? [] : [circuitBreaker.name]
     )
@@ -389,11 +350,10 @@ export const Service = <Self>() =>
     }
     return Layer.effect(
       Tag,
-      Effect.flatMap(
-        inMemory.client(api, faults),
-        (client) =>
-          build(client, inMemory.url, Config.isConfig(token) ? { get: Effect.succeed(Redacted.make("test")) } : token)
-      )
+      Effect.gen(function*() {
+        const client = withFaults(yield* inMemory.client(api), faults)
+        return yield* build(yield* connection.inMemory(client))
+      })
     ).pipe(
       Layer.provide(handlers),
       Layer.provide(HttpServer.layerServices),
@@ -403,71 +363,9 @@ export const Service = <Self>() =>
 
   return Object.assign(Tag, {
     api,
-    status: Effect.flatMap(
-      Tag,
-      (client) =>
-        statuses.get(Object(client)) ??
-          Effect.die(new Error(`${where}: status is known of clients that its layers make`))
-    ),
+    status: Effect.flatMap(Tag, (client) => statuses.of(Object(client))),
     // TypeScript cannot reduce what layers need while the groups of the API are generic; ServiceClass writes it down
     layer: layer as unknown as Declared["layer"],
     layerTest: layerTest as unknown as Declared["layerTest"]
   })
 }
-
-const urlMustBe = "an absolute url with http or https, without credentials, query or fragment"
-
-const isBaseUrl = ({ href, password, protocol, username }: URL): boolean =>
-  (protocol === "http:" || protocol === "https:") && `${username}${password}` === "" && !/[?#]/.test(href)
-
-const checkedUrl = (where: string, baseUrl: BaseUrl): URL | Config.Config<URL> => {
-  if (Config.isConfig(baseUrl)) {
-    return Config.mapEffect(baseUrl, (url) =>
-      isBaseUrl(url) ? Effect.succeed(url) : Effect.fail(
-        new Config.ConfigError(
-          new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: `Expected ${urlMustBe}` }, url.origin))
-        )
-      ))
-  }
-  const url = baseUrl instanceof URL ? baseUrl : URL.canParse(baseUrl) ? new URL(baseUrl) : undefined
-  // the value may hold a password, so nothing is shown of one that is a url
-  return url !== undefined && isBaseUrl(url) ? url : refuse(where, "baseUrl", urlMustBe, url?.origin ?? baseUrl)
-}
-
-const tokenMustBe = "1 to 8192 printable ASCII characters, with no space at either end"
-
-/** Where the token comes from. Nothing is shown of a bad one. */
-const checkedToken = (
-  where: string,
-  token: InternalToken | undefined
-): Source | Config.Config<Source> | undefined => {
-  const fixed = (token: Redacted.Redacted): Source => ({ get: Effect.succeed(token) })
-  if (token === undefined) return undefined
-  if (Config.isConfig(token)) {
-    return Config.mapEffect(token, (token) =>
-      isToken(token) ? Effect.succeed(fixed(token)) : Effect.fail(
-        new Config.ConfigError(
-          new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: `Expected a token: ${tokenMustBe}` }))
-        )
-      ))
-  }
-  if (!Redacted.isRedacted(token)) return checkedSource(where, token)
-  if (!isToken(token)) throw new RangeError(`${where}: token must be ${tokenMustBe}`)
-  return fixed(token)
-}
-
-const statusOf = (
-  baseUrl: URL,
-  pipeline: Pipeline.Pipeline<unknown, unknown>,
-  resilience: Resilience.Resilience["Service"]
-): Effect.Effect<Status> =>
-  Effect.gen(function*() {
-    const { name, settings } = pipeline
-    const breakers = yield* resilience.parts("circuitBreaker")
-    const circuitBreakers: Record<string, Status["circuitBreakers"][string]> = {}
-    for (const { circuitBreaker } of [settings, ...settings.operations.values()]) {
-      const breaker = circuitBreaker === undefined ? undefined : breakers.get(circuitBreaker.name)
-      if (breaker !== undefined) circuitBreakers[breaker.name] = (yield* breaker.snapshot).state
-    }
-    return { name, baseUrl: baseUrl.origin, circuitBreakers, counts: { ...yield* pipeline.counts } }
-  })

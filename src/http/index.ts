@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 
+export * as BaseUrl from "./BaseUrl.ts"
+
 export * as BodyLimit from "./server/BodyLimit.ts"
 
 export * as CallerRateLimit from "./server/CallerRateLimit.ts"
@@ -26,6 +28,8 @@ export * as InternalToken from "./InternalToken.ts"
 export * as LoadShedding from "./server/LoadShedding.ts"
 
 export * as ModelAdapter from "./ModelAdapter.ts"
+
+export * as PlainClient from "./PlainClient.ts"
 
 export * as Preflight from "./Preflight.ts"
 

@@ -3,6 +3,7 @@ import { Effect, Layer } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 
 export interface Sent {
+  readonly method: string
   readonly url: string
   readonly path: string
   /** Empty where it is a stream or a form. */
@@ -15,7 +16,13 @@ export const answering = (answer: (request: Sent, count: number) => Response | "
   const client = HttpClient.make((request, url) =>
     Effect.suspend(() => {
       const body = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
-      const seen = { url: url.toString(), path: url.pathname, body, headers: { ...request.headers } }
+      const seen = {
+        method: request.method,
+        url: url.toString(),
+        path: url.pathname,
+        body,
+        headers: { ...request.headers }
+      }
       sent.push(seen)
       const response = answer(seen, sent.length)
       if (response === "hang") return Effect.never

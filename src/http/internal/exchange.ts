@@ -79,6 +79,16 @@ const CurrentExchange = Context.Reference<Exchange | undefined>("effect-resilien
   defaultValue: () => undefined
 })
 
+/** Fails the attempt that is running before anything is sent. */
+export const unavailable = (reason: string): Effect.Effect<never, ServiceError.ServiceUnavailable> =>
+  Effect.flatMap(CurrentExchange, (exchange) =>
+    Effect.fail(
+      new ServiceError.ServiceUnavailable({
+        ...(exchange?.where ?? { service: "unknown", operation: "unknown" }),
+        reason
+      })
+    ))
+
 /** The operation of the attempt that is running. */
 export const currentOperation: Effect.Effect<Operation | undefined> = Effect.map(
   CurrentExchange,
@@ -184,9 +194,8 @@ const withToken = <E, R>(
   type Sent = Effect.Effect<HttpClientResponse.HttpClientResponse, E | ServiceError.ServiceUnavailable, R>
   return Effect.flatMap(keeper.current, (token): Sent => {
     if (token === undefined) {
-      const error = new ServiceError.ServiceUnavailable({ ...exchange.where, reason: "no token" })
       // nothing was sent, so nothing is known of the service
-      return Outcome.annotate(Effect.fail(error), () => Outcome.ignored)
+      return Outcome.annotate(unavailable("no token"), () => Outcome.ignored)
     }
     return Effect.flatMap(
       sendWith(token),

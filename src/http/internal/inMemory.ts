@@ -16,31 +16,18 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { script } from "../../internal/script.ts"
-import * as Fault from "../Fault.ts"
-import { currentOperation } from "./exchange.ts"
 
 /** What handlers may need of the platform a server runs on. */
 export type Platform = FileSystem.FileSystem | Etag.Generator | HttpPlatform.HttpPlatform | Path.Path
 
-/** Requests never get there. */
-export const url: URL = new URL("http://in-memory.invalid")
-
-/** Makes the client. `faults` are taken by operation, one a request, before its handler is reached. */
+/** Makes the client. */
 export const client = Effect.fnUntraced(function*<ApiId extends string, Groups extends HttpApiGroup.Constraint>(
-  api: HttpApi.HttpApi<ApiId, Groups>,
-  faults: Readonly<Record<string, ReadonlyArray<Fault.Fault>>>
+  api: HttpApi.HttpApi<ApiId, Groups>
 ) {
   // The handlers of an HttpApi need the request and its scope once they are built; while the groups are generic
   // TypeScript cannot see that nothing else is left.
   const handler = (yield* HttpRouter.toHttpEffect(HttpApiBuilder.layer(api))) as Handler
-  const takeFault = script(faults)
-  return HttpClient.make((request) =>
-    Effect.flatMap(currentOperation, (current) => {
-      const fault = current === undefined ? undefined : takeFault(current.operation)
-      return (fault === undefined ? undefined : Fault.answer(fault, request)) ?? exchange(handler, request)
-    })
-  )
+  return HttpClient.make((request) => exchange(handler, request))
 })
 
 type Handler = Effect.Effect<

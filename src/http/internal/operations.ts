@@ -19,18 +19,22 @@ import { holdsKey, isIdempotent } from "./replaySafety.ts"
 
 /** One operation of one service. */
 export interface Operation extends exchange.Operation {
-  /** Its group, unless that is at the top level, and its endpoint. */
-  readonly path: readonly [group: string, endpoint: string] | readonly [endpoint: string]
   readonly idempotent: boolean
   /** Whether its calls carry a key, made once for each. */
   readonly keyed: boolean
+}
+
+/** One endpoint of an API. */
+interface Endpoint extends Operation {
+  /** Its group, unless that is at the top level, and its endpoint. */
+  readonly path: readonly [group: string, endpoint: string] | readonly [endpoint: string]
   /** Whether a good response is a stream, and nothing else. */
   readonly answersWithStream: boolean
 }
 
 /** The operations of an API, and the settings of the pipeline that they run under. */
 export interface Plan {
-  readonly operations: ReadonlyArray<Operation>
+  readonly operations: ReadonlyArray<Endpoint>
   readonly pipeline: Pipeline.Settings
 }
 
@@ -39,7 +43,7 @@ export const plan = <ApiId extends string, Groups extends HttpApiGroup.Constrain
   api: HttpApi.HttpApi<ApiId, Groups>,
   base: Pipeline.Options
 ): Plan => {
-  const planned: Array<Operation> = []
+  const planned: Array<Endpoint> = []
   const annotated: Array<readonly [operation: string, Overrides]> = []
   HttpApi.reflect(api, {
     onGroup: () => {},
@@ -116,7 +120,7 @@ const begin = (
  */
 export const methods = (
   generated: unknown,
-  planned: ReadonlyArray<Operation>,
+  planned: ReadonlyArray<Endpoint>,
   pipeline: Pipeline.Pipeline<Pipeline.PipelineError>
 ): object => {
   const root: Record<string, unknown> = {}
@@ -137,7 +141,8 @@ type Guarded = (
   pipeline: Pipeline.Pipeline<Pipeline.PipelineError>
 ) => (request: unknown, options?: CallOptions) => unknown
 
-const answering: Guarded = (operation, method, pipeline) => (request, options = {}) =>
+/** A method of effects under the pipeline. */
+export const answering: Guarded = (operation, method, pipeline) => (request, options = {}) =>
   Effect.flatMap(
     begin(operation, options),
     (call) =>

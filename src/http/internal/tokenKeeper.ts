@@ -1,13 +1,16 @@
 /** Keeps the token of a service, and renews it once for all who have found it refused. */
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import * as Semaphore from "effect/Semaphore"
 import { guarded } from "../../internal/guarded.ts"
 import { nonEmpty, onlyKeys, refuse } from "../../internal/options.ts"
 import * as InternalToken from "../InternalToken.ts"
 
 /** What a header can carry, and never a line break. */
-export const isToken = (token: Redacted.Redacted): boolean => tokenOf(token) !== undefined
+const isToken = (token: Redacted.Redacted): boolean => tokenOf(token) !== undefined
 
 const tokenOf = (token: Redacted.Redacted): string | undefined => {
   // what has been wiped throws
@@ -15,8 +18,30 @@ const tokenOf = (token: Redacted.Redacted): string | undefined => {
   return typeof value === "string" && value.length <= 8192 && /^[!-~](?:[ -~]*[!-~])?$/.test(value) ? value : undefined
 }
 
+const mustBe = "1 to 8192 printable ASCII characters, with no space at either end"
+
+/** Where the token comes from. Nothing is shown of a bad one. */
+export const checkedToken = (
+  where: string,
+  token: InternalToken.InternalToken | undefined
+): InternalToken.Source | Config.Config<InternalToken.Source> | undefined => {
+  const fixed = (token: Redacted.Redacted): InternalToken.Source => ({ get: Effect.succeed(token) })
+  if (token === undefined) return undefined
+  if (Config.isConfig(token)) {
+    return Config.mapEffect(token, (token) =>
+      isToken(token) ? Effect.succeed(fixed(token)) : Effect.fail(
+        new Config.ConfigError(
+          new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: `Expected a token: ${mustBe}` }))
+        )
+      ))
+  }
+  if (!Redacted.isRedacted(token)) return checkedSource(where, token)
+  if (!isToken(token)) throw new RangeError(`${where}: token must be ${mustBe}`)
+  return fixed(token)
+}
+
 /** Checks what can be checked of a source before it is asked. */
-export const checkedSource = (where: string, source: InternalToken.Source): InternalToken.Source => {
+const checkedSource = (where: string, source: InternalToken.Source): InternalToken.Source => {
   onlyKeys(`${where}: token`, source, ["get", "refresh", "header"])
   if (!Effect.isEffect(source.get)) refuse(where, "token.get", "an effect", source.get)
   const name = nonEmpty(where, "token.header", source.header ?? InternalToken.header)
