@@ -21,7 +21,7 @@ export interface Discovery<R = never> {
 }
 
 /**
- * Where a service lives: an absolute url with http or https, the configuration
+ * Where a service lives: an absolute url that begins with http:// or https://, the configuration
  * that says so, or who is to be asked. It may have a path, which comes before
  * those of the service; it has no credentials, query or fragment.
  *

@@ -15,8 +15,9 @@ import * as RetryAfter from "./RetryAfter.ts"
 
 /**
  * The outcome of a status: 408 and 5xx are failures, retryable but for 501; 429
- * is overload; everything else, all other 4xx included, is the answer of a
- * service that is well.
+ * is overload, and so is a 409 that says when to come back, as for a request with an
+ * `Idempotency-Key` that is still being worked on; everything else, all other 4xx
+ * included, is the answer of a service that is well.
  *
  * @category classifying
  * @since 0.1.0

@@ -101,7 +101,11 @@ type SchemasOf<Errors extends ErrorsByStatus> = Extract<Errors[keyof Errors], Sc
  * @since 0.1.0
  */
 export interface Asking<PE> {
-  <const Path extends string, Success extends Schema.Top = Schema.Void, const Errors extends ErrorsByStatus = readonly []>(
+  <
+    const Path extends string,
+    Success extends Schema.Top = Schema.Void,
+    const Errors extends ErrorsByStatus = readonly []
+  >(
     path: Path,
     ...options: Rest<Path, Request<Success, Errors>>
   ): Answer<Success, Errors, PE>

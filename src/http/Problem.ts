@@ -28,6 +28,7 @@ import * as HttpApiError from "effect/http-api/HttpApiError"
 import * as Schema from "effect/Schema"
 import * as Outcome from "../Outcome.ts"
 import * as HttpOutcome from "./HttpOutcome.ts"
+import * as origin from "./internal/origin.ts"
 
 /**
  * What is wrong with one field of a request.
@@ -103,7 +104,7 @@ export class BadRequest extends HttpApiError.Problem<BadRequest>()(
  */
 export class Unauthenticated extends HttpApiError.Problem<Unauthenticated>()(
   "Unauthenticated",
-  declared("unauthenticated", 401, "Nobody knows who is asking"),
+  declared("unauthenticated", 401, "Not authenticated"),
   members("unauthenticated")
 ) {
   get [Outcome.symbol](): Outcome.Outcome {
@@ -135,7 +136,7 @@ export class Forbidden extends HttpApiError.Problem<Forbidden>()(
  */
 export class NotFound extends HttpApiError.Problem<NotFound>()(
   "NotFound",
-  declared("not_found", 404, "There is no such thing"),
+  declared("not_found", 404, "Not found"),
   members("not_found")
 ) {
   get [Outcome.symbol](): Outcome.Outcome {
@@ -299,3 +300,38 @@ export const kinds = {
  * @since 0.1.0
  */
 export type Problem = InstanceType<typeof kinds[keyof typeof kinds]>
+
+const classes = Object.values(kinds)
+
+/**
+ * Whether something is a failure of one of the kinds.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isProblem = (error: unknown): error is Problem => classes.some((Kind) => error instanceof Kind)
+
+/**
+ * Where a problem comes from that the client of a service has read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Origin {
+  readonly service: string
+  readonly operation: string
+  /** What the service calls it, where that is the code of no kind. */
+  readonly code?: string | undefined
+}
+
+/**
+ * Where a problem comes from: `undefined` for one of our own. Its message begins
+ * with service and operation.
+ *
+ * A server does not show its callers what another service has told it: see
+ * `ServerErrors`.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const originOf = (problem: Problem): Origin | undefined => origin.of(problem)

@@ -126,7 +126,7 @@ export interface Method<Endpoint extends HttpApiEndpoint.ConstraintRequest, PE, 
     options?: CallOptions
   ): [HttpApiClient.SuccessType<Endpoint["~Success"]>] extends [Stream.Stream<infer A, infer E>] ? Stream.Stream<
       A,
-      | Exclude<E, HttpClientError.HttpClientError | Schema.SchemaError | Sse.SseError>
+      | Exclude<E, HttpClientError.HttpClientError | Schema.SchemaError | Sse.SseError | Sse.Retry>
       | Declared<Endpoint>
       | ServiceError
       | SE,

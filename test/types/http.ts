@@ -1,6 +1,5 @@
 /** What the types of HTTP clients promise. Checked by the compiler alone. */
 import { Config, type Effect, type Layer, Schema, type Stream } from "effect"
-import type { Sse } from "effect/encoding"
 import type { HttpClient, HttpClientError } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { type Problem, ResilientHttpClient, ServiceClient, type ServiceError } from "../../src/http/index.ts"
@@ -114,7 +113,7 @@ type OfStream<F extends (...args: never) => unknown> = ReturnType<F> extends Str
 
 export type Streams = [
   Expect<Equal<OfStream<typeof streaming.lines>, [typeof Item.Type, Clash | StreamAdds, never]>>,
-  Expect<Equal<OfStream<typeof streaming.events>, [typeof Item.Type, Broken | Sse.Retry | StreamAdds, never]>>,
+  Expect<Equal<OfStream<typeof streaming.events>, [typeof Item.Type, Broken | StreamAdds, never]>>,
   // one that may answer otherwise is an effect, which has no limits of streams
   Expect<Equal<Errors<typeof streaming.either>, ServiceError.ServiceError | CircuitBreaker.CircuitOpen>>,
   // a token from configuration can be missing

@@ -10,10 +10,14 @@ import type { BaseUrl, Discovery } from "../BaseUrl.ts"
 /** A base url that has been checked, or the way to one; `undefined` is none that could be used. */
 export type Address = URL | Effect.Effect<URL | undefined>
 
-const mustBe = "an absolute url with http or https, without credentials, query or fragment"
+const mustBe = "an absolute url that begins with http:// or https://, without credentials, query or fragment"
 
 const isBaseUrl = ({ href, password, protocol, username }: URL): boolean =>
   (protocol === "http:" || protocol === "https:") && `${username}${password}` === "" && !/[?#]/.test(href)
+
+/** What may be shown of a url: `localhost:3000` is one, whose protocol is `localhost:`. */
+const shown = (url: URL | undefined): string | undefined =>
+  url === undefined || url.origin !== "null" ? url?.origin : `${url.protocol}...`
 
 const parse = (url: URL | string): URL | undefined =>
   url instanceof URL ? url : URL.canParse(url) ? new URL(url) : undefined
@@ -33,7 +37,7 @@ export const checked = (
   const url = parse(baseUrl)
   // the value may hold a password, so nothing is shown of one that is a url
   return Effect.succeed(
-    url !== undefined && isBaseUrl(url) ? url : refuse(where, "baseUrl", mustBe, url?.origin ?? baseUrl)
+    url !== undefined && isBaseUrl(url) ? url : refuse(where, "baseUrl", mustBe, shown(url) ?? baseUrl)
   )
 }
 
@@ -43,7 +47,7 @@ const fromConfig = (baseUrl: Config.Config<URL>): Effect.Effect<URL, Config.Conf
       ? Effect.succeed(url)
       : Effect.fail(
         new Config.ConfigError(
-          new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: `Expected ${mustBe}` }, url.origin))
+          new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: `Expected ${mustBe}` }, shown(url)))
         )
       ))
 

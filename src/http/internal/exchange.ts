@@ -24,12 +24,15 @@ import * as Deadline from "../../Deadline.ts"
 import * as Outcome from "../../Outcome.ts"
 import * as DeadlineHeader from "../DeadlineHeader.ts"
 import * as HttpOutcome from "../HttpOutcome.ts"
+import * as Problem from "../Problem.ts"
 import * as RequestId from "../RequestId.ts"
 import * as RetryAfter from "../RetryAfter.ts"
 import * as ServiceError from "../ServiceError.ts"
+import { withoutRetryFields } from "./eventStream.ts"
 import { problemOf } from "./foreignError.ts"
 import { cut, holding } from "./heldBody.ts"
 import * as idempotencyKey from "./idempotencyKey.ts"
+import { comingFrom } from "./origin.ts"
 import { holdsKey, isRereadable } from "./replaySafety.ts"
 import type { TokenKeeper } from "./tokenKeeper.ts"
 
@@ -143,8 +146,9 @@ const sending = <E, R>(
     const held = holding(noted, (response) => exchange.call.of.streams && response.status < 400)
     return Effect.map(held, (response) => {
       exchange.refusal = response.status < 400 ? undefined : response
-      exchange.unread = exchange.call.of.streams && response.status < 400 ? response : undefined
-      return response
+      if (!exchange.call.of.streams || response.status >= 400) return response
+      exchange.unread = response
+      return withoutRetryFields(response)
     })
   })
 
@@ -253,7 +257,7 @@ const attemptAs = <A, E, R>(
 export const attemptStream = <A, E2, E>(
   method: Effect.Effect<Stream.Stream<A, E2>, E>,
   call: Call
-): Stream.Stream<A, Exclude<E, Raw> | Exclude<E2, Raw | Sse.SseError> | ServiceError.ServiceError> =>
+): Stream.Stream<A, Exclude<E, Raw> | Exclude<E2, Raw | Sse.SseError | Sse.Retry> | ServiceError.ServiceError> =>
   Stream.suspend(() => {
     const exchange = new Exchange(call)
     const opened = RequestId.within(call.requestId)(attemptAs(method, exchange))
@@ -269,7 +273,7 @@ const failInStream = <E>(
   cause: Cause.Cause<E>,
   exchange: Exchange,
   clock: Clock.Clock
-): Effect.Effect<never, Exclude<E, Raw | Sse.SseError> | ServiceError.ServiceError> => {
+): Effect.Effect<never, Exclude<E, Raw | Sse.SseError | Sse.Retry> | ServiceError.ServiceError> => {
   const error: unknown = Result.getOrUndefined(Cause.findError(cause))
   if (Schema.isSchemaError(error)) return Effect.fail(responseInvalid(exchange, error))
   if (error instanceof Sse.SseError) {
@@ -280,7 +284,7 @@ const failInStream = <E>(
   }
   if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
   // what the client and the codecs fail with has been dealt with above
-  return Effect.failCause(cause as Cause.Cause<Exclude<E, Raw | Sse.SseError>>)
+  return Effect.failCause(cause as Cause.Cause<Exclude<E, Raw | Sse.SseError | Sse.Retry>>)
 }
 
 const fail = <E>(
@@ -313,6 +317,7 @@ const fail = <E>(
     )
   }
   if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
+  if (Problem.isProblem(error)) comingFrom(error, exchange.where)
   // what the client and the codecs fail with has been dealt with above
   const declared = Effect.failCause(cause as Cause.Cause<Exclude<E, Raw>>)
   const { status } = exchange
@@ -367,6 +372,8 @@ const byResponse = (
         contentType: headers["content-type"] ?? "",
         retryAfter,
         requestId: RequestId.parse(headers[RequestId.header]) ?? where.requestId,
+        service: where.service,
+        operation: where.operation,
         // also without the scheme that may stand before it
         secrets: exchange.tokens.flatMap((token) => [token, ...token.split(" ").filter((part) => part.length > 8)])
       }) ?? new ServiceError.UnexpectedStatus({

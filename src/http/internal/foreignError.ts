@@ -8,6 +8,7 @@ import { isObject } from "effect/Predicate"
 import { guarded } from "../../internal/guarded.ts"
 import * as Problem from "../Problem.ts"
 import * as RequestId from "../RequestId.ts"
+import { comingFrom } from "./origin.ts"
 
 /** An answer with the status of an error. */
 export interface ForeignAnswer {
@@ -18,6 +19,8 @@ export interface ForeignAnswer {
   readonly retryAfter: Duration.Duration | undefined
   /** What its headers, or the request, say. */
   readonly requestId: string | undefined
+  readonly service: string
+  readonly operation: string
   /** What must not be shown, should the service have repeated it. */
   readonly secrets: ReadonlyArray<string>
 }
@@ -30,9 +33,10 @@ type Json = Readonly<Record<PropertyKey, unknown>>
 export const problemOf = (answer: ForeignAnswer): Problem.Problem | undefined => {
   const json = jsonOf(answer)
   const inner: Json = isObject(json.error) ? json.error : {}
-  const Kind = kindOf(answer.status, json.code ?? inner.code ?? json.error)
-  if (Kind === undefined) return undefined
   const say = shown(answer.secrets)
+  const code = say(json.code ?? inner.code ?? json.error)
+  const Kind = kindOf(answer.status, code)
+  if (Kind === undefined) return undefined
   const detail = say(json.detail) ?? say(inner.message) ?? say(inner.detail) ?? say(json.message) ??
     say(json.error_description) ?? say(json.error) ?? say(json.title) ?? (isText(answer) ? say(answer.body) : undefined)
   const requestId = RequestId.parse(say(json.requestId ?? json.request_id ?? inner.requestId)) ??
@@ -41,12 +45,14 @@ export const problemOf = (answer: ForeignAnswer): Problem.Problem | undefined =>
     ? secondsOf(json.retryAfter ?? inner.retryAfter)
     : Duration.toSeconds(answer.retryAfter)
   const errors = fieldErrors(json.errors ?? inner.errors ?? inner.details ?? json.detail, say)
-  return new Kind({
+  const problem = new Kind({
     ...(detail === undefined ? {} : { detail }),
     ...(requestId === undefined ? {} : { requestId }),
     ...(retryAfter === undefined ? {} : { retryAfter }),
     ...(errors.length === 0 ? {} : { errors })
   })
+  const { operation, service } = answer
+  return comingFrom(problem, { service, operation, ...(code === undefined || code in Problem.kinds ? {} : { code }) })
 }
 
 type Kind = typeof Problem.kinds[keyof typeof Problem.kinds]

@@ -14,6 +14,7 @@ import type * as HttpPlatform from "effect/http/HttpPlatform"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 
@@ -26,7 +27,10 @@ export const client = Effect.fnUntraced(function*<ApiId extends string, Groups e
 ) {
   // The handlers of an HttpApi need the request and its scope once they are built; while the groups are generic
   // TypeScript cannot see that nothing else is left.
-  const handler = (yield* HttpRouter.toHttpEffect(HttpApiBuilder.layer(api))) as Handler
+  const handler = (yield* HttpRouter.toHttpEffect(HttpApiBuilder.layer(api)).pipe(
+    // a router of its own, also where this is built among the layers of a server
+    Effect.provideService(Layer.CurrentMemoMap, Layer.makeMemoMapUnsafe())
+  )) as Handler
   return HttpClient.make((request) => exchange(handler, request))
 })
 

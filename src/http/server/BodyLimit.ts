@@ -98,6 +98,7 @@ const looking = (
     }))
   // everything else stays the request's own: platforms read what they need off their own class
   return Object.create(request, {
+    arrayBuffer: { value: bytes },
     text: { value: text },
     json: { value: json },
     modify: {

@@ -5,7 +5,8 @@
  *
  * | what went wrong                                                        | answer                    |
  * | ---------------------------------------------------------------------- | ------------------------- |
- * | a `Problem`, declared by the api or not                                | itself                    |
+ * | a `Problem` of our own, declared by the api or not                     | itself                    |
+ * | one that another service has told us (`Problem.originOf`)              | 429, 503, 504, else 500   |
  * | a request that does not match its schema                               | 422 `ValidationFailed`    |
  * | a body that cannot be read: no JSON, no UTF-8, broken off              | 400 `BadRequest`          |
  * | a body that is too large, or has another content type                  | 413, 415                  |
@@ -18,7 +19,10 @@
  * | `RetriesExhausted`                                                     | as the last error         |
  * | anything else, responses that do not match their schema among it       | 500 `Internal`            |
  *
- * An error of its own form that an api declares stays as the api has it. A
+ * Of what another service has told us, callers see when to ask again, and nothing
+ * else: that it knows no such order, or does not take our token, is not for them.
+ * A handler whose callers should learn of it says so with a problem of its own. An
+ * error that an api declares stays as the api has it, whoever made it. A
  * `SchemaError` in the error channel of a plain route is taken for the request's,
  * as Effect takes it; where the answer of another service is decoded by hand, make
  * it a defect. What is not expected is logged with its cause; the answer shows
@@ -71,10 +75,6 @@ export interface Options {
   readonly details?: boolean | undefined
 }
 
-const kinds = Object.values(Problem.kinds)
-
-const isProblem = (error: unknown): error is Problem.Problem => kinds.some((Kind) => error instanceof Kind)
-
 const after = (retryAfter: Duration.Duration | undefined): { readonly retryAfter?: number } =>
   retryAfter === undefined ? {} : { retryAfter: Duration.toSeconds(retryAfter) }
 
@@ -88,8 +88,16 @@ const fromSchemaError = (error: Schema.SchemaError, kind: HttpApiError.HttpApiSc
     : new Problem.ValidationFailed({ errors: fieldErrors(error, kind) })
 }
 
+/** What another service's failure is to our callers. What it has said is not for them, and may be about us. */
+const upstream = ({ retryAfter, status }: Problem.Problem): Problem.Problem => {
+  const wait = retryAfter === undefined ? {} : { retryAfter }
+  if (status === 429) return new Problem.RateLimited(wait)
+  if (status === 503) return new Problem.Unavailable(wait)
+  return status === 504 ? new Problem.UpstreamTimeout(wait) : new Problem.Internal({})
+}
+
 const known = (error: unknown): Problem.Problem | undefined => {
-  if (isProblem(error)) return error
+  if (Problem.isProblem(error)) return Problem.originOf(error) === undefined ? error : upstream(error)
   if (error instanceof CircuitOpen) return new Problem.CircuitBroken(after(error.retryAfter))
   if (error instanceof RateLimited) return new Problem.RateLimited(after(error.retryAfter))
   if (

@@ -14,14 +14,14 @@ const contentType = "application/problem+json"
 /** The codes and titles of what servers refuse by themselves, for which there is no class. */
 const byStatus: { readonly [Status in number]: readonly [code: string, title: string] } = {
   400: ["bad_request", "The request cannot be understood"],
-  401: ["unauthenticated", "Nobody knows who is asking"],
+  401: ["unauthenticated", "Not authenticated"],
   403: ["forbidden", "The caller may not do this"],
-  404: ["not_found", "There is no such thing"],
+  404: ["not_found", "Not found"],
   405: ["method_not_allowed", "This cannot be asked for in that way"],
   406: ["not_acceptable", "There is no form that the caller would take"],
   408: ["request_timeout", "The request took too long to arrive"],
   409: ["conflict", "The request conflicts with what is there"],
-  410: ["gone", "There is no such thing any more"],
+  410: ["gone", "Gone"],
   413: ["payload_too_large", "The request is too large"],
   415: ["unsupported_media_type", "The request has a form that is not read here"],
   422: ["validation_failed", "The request is not valid"],
