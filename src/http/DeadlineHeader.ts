@@ -28,7 +28,7 @@ const max = Duration.toMillis("1 day")
  */
 export const encode = (left: Duration.Duration): string | undefined => {
   const millis = Duration.toMillis(left)
-  return millis === Infinity ? undefined : clamp(millis)
+  return millis === Infinity ? undefined : String(clamp(millis))
 }
 
 /**
@@ -50,6 +50,6 @@ export const encode = (left: Duration.Duration): string | undefined => {
  */
 export const parse = (text: string | undefined): Duration.Duration | undefined =>
   // the bound on the length keeps the number finite
-  text !== undefined && /^\d{1,32}$/.test(text) ? Duration.millis(Number(clamp(Number(text)))) : undefined
+  text !== undefined && /^\d{1,32}$/.test(text) ? Duration.millis(clamp(Number(text))) : undefined
 
-const clamp = (millis: number): string => String(Math.min(max, Math.max(1, Math.floor(millis))))
+const clamp = (millis: number): number => Math.min(max, Math.max(1, Math.floor(millis)))

@@ -26,6 +26,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Simplify } from "effect/Types"
 import { oneOf } from "../internal/options.ts"
+import { byPath } from "./internal/operationPath.ts"
 import * as parts from "./internal/preflightParts.ts"
 import { OperationPipeline } from "./OperationPipeline.ts"
 import * as Problem from "./Problem.ts"
@@ -155,14 +156,10 @@ type PreflightEndpoints<Groups> = HttpApiGroup.Endpoints<
   Extract<Groups, { readonly identifier: typeof identifier }>
 >
 
-type Coded<Groups, Services extends "DecodingServices" | "EncodingServices"> = HttpApiGroup.Endpoints<Groups> extends
-  infer Endpoint ? Endpoint extends HttpApiEndpoint.ConstraintRequest ?
-      | Endpoint["~Params"][Services]
-      | Endpoint["~Query"][Services]
-      | Endpoint["~Headers"][Services]
-      | Endpoint["~Payload"][Services]
-  : never
-  : never
+type Coded<
+  Endpoint extends HttpApiEndpoint.ConstraintRequest,
+  Services extends "DecodingServices" | "EncodingServices"
+> = Endpoint[`~${"Params" | "Query" | "Headers" | "Payload"}`][Services]
 
 /**
  * The server's side as a layer. It needs what the rules need, `R`, and what the
@@ -175,7 +172,7 @@ export interface Server<ApiId extends string, Groups extends HttpApiGroup.Constr
   Layer.Layer<
     HttpApiGroup.Service<ApiId, typeof identifier>,
     never,
-    R | Coded<Groups, "DecodingServices"> | HttpApiEndpoint.Middleware<PreflightEndpoints<Groups>>
+    R | Coded<Endpoints<Groups>, "DecodingServices"> | HttpApiEndpoint.Middleware<PreflightEndpoints<Groups>>
   >
 {}
 
@@ -283,15 +280,7 @@ export type Client<Groups, E, R> = Simplify<
 type Asks<Endpoint extends HttpApiEndpoint.ConstraintRequest, E, R> = {
   readonly [One in Endpoint as One["identifier"]]: (
     request: Request<One>
-  ) => Effect.Effect<
-    Verdict,
-    E,
-    | R
-    | One["~Params"]["EncodingServices"]
-    | One["~Query"]["EncodingServices"]
-    | One["~Headers"]["EncodingServices"]
-    | One["~Payload"]["EncodingServices"]
-  >
+  ) => Effect.Effect<Verdict, E, R | Coded<One, "EncodingServices">>
 }
 
 /**
@@ -309,22 +298,22 @@ export const client = <ApiId extends string, Groups extends HttpApiGroup.Constra
     readonly payload: typeof Parts.Type
   }) => Effect.Effect<Verdict, E, R>
 ): Client<Groups, E, R> => {
-  const asks: Record<string, unknown> = {}
-  for (const operation of parts.operationsOf(api, identifier)) {
-    const encode = parts.encoding(operation)
-    const ask = (request: object) =>
-      Effect.flatMap(
-        encode(request),
-        Result.match({
-          onFailure: (errors): Effect.Effect<Verdict, E, R> => Effect.succeed({ valid: false, errors }),
-          // what the codecs of an api encode to is JSON
-          onSuccess: (payload) =>
-            check({ params: { operation: operation.name }, payload: payload as typeof Parts.Type })
-        })
-      )
-    const [first, second] = operation.path
-    asks[first] = second === undefined ? ask : { ...Object(asks[first]), [second]: ask }
-  }
+  const asks = byPath(
+    parts.operationsOf(api, identifier).map((operation) => {
+      const encode = parts.encoding(operation)
+      const ask = (request: object) =>
+        Effect.flatMap(
+          encode(request),
+          Result.match({
+            onFailure: (errors): Effect.Effect<Verdict, E, R> => Effect.succeed({ valid: false, errors }),
+            // what the codecs of an api encode to is JSON
+            onSuccess: (payload) =>
+              check({ params: { operation: operation.name }, payload: payload as typeof Parts.Type })
+          })
+        )
+      return [operation.path, ask]
+    })
+  )
   // one function for each endpoint, in the shape that Client says
   return asks as Client<Groups, E, R>
 }

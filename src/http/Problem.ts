@@ -64,21 +64,31 @@ const members = <const Code extends string>(code: Code) => ({
   errors: Schema.optionalKey(Schema.Array(FieldError))
 })
 
-const declared = <const Code extends string, const Status extends number>(
+/** An error class with what all kinds share: the members, and the outcome of its status. */
+const kind = <Self>() =>
+<const Tag extends string, const Code extends string, const Status extends number>(
+  tag: Tag,
   code: Code,
   status: Status,
   title: string
-) => ({
-  type: `urn:effect-resilience:problem:${code}` as const,
-  status,
-  title
-})
+) => {
+  const type = `urn:effect-resilience:problem:${code}` as const
+  const Kind = HttpApiError.Problem<Self, { readonly [Outcome.symbol]: Outcome.Outcome }>()(
+    tag,
+    { type, status, title },
+    members(code)
+  )
+  Object.defineProperty(Object(Kind).prototype, Outcome.symbol, { get: outcomeOf })
+  return Kind
+}
 
-const outcomeOf = ({ retryAfter, status }: { readonly status: number; readonly retryAfter?: number | undefined }) =>
-  HttpOutcome.fromStatus(
+function outcomeOf(this: { readonly status: number; readonly retryAfter?: number | undefined }): Outcome.Outcome {
+  const { retryAfter, status } = this
+  return HttpOutcome.fromStatus(
     status,
     retryAfter !== undefined && retryAfter >= 0 ? Duration.seconds(retryAfter) : undefined
   )
+}
 
 /**
  * The request cannot be understood.
@@ -86,15 +96,9 @@ const outcomeOf = ({ retryAfter, status }: { readonly status: number; readonly r
  * @category errors
  * @since 0.1.0
  */
-export class BadRequest extends HttpApiError.Problem<BadRequest>()(
-  "BadRequest",
-  declared("bad_request", 400, "The request cannot be understood"),
-  members("bad_request")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class BadRequest
+  extends kind<BadRequest>()("BadRequest", "bad_request", 400, "The request cannot be understood")
+{}
 
 /**
  * The caller has not said who it is, or not credibly.
@@ -102,15 +106,9 @@ export class BadRequest extends HttpApiError.Problem<BadRequest>()(
  * @category errors
  * @since 0.1.0
  */
-export class Unauthenticated extends HttpApiError.Problem<Unauthenticated>()(
-  "Unauthenticated",
-  declared("unauthenticated", 401, "Not authenticated"),
-  members("unauthenticated")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class Unauthenticated
+  extends kind<Unauthenticated>()("Unauthenticated", "unauthenticated", 401, "Not authenticated")
+{}
 
 /**
  * The caller is known, and may not do this.
@@ -118,15 +116,7 @@ export class Unauthenticated extends HttpApiError.Problem<Unauthenticated>()(
  * @category errors
  * @since 0.1.0
  */
-export class Forbidden extends HttpApiError.Problem<Forbidden>()(
-  "Forbidden",
-  declared("forbidden", 403, "The caller may not do this"),
-  members("forbidden")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class Forbidden extends kind<Forbidden>()("Forbidden", "forbidden", 403, "The caller may not do this") {}
 
 /**
  * What the request is about does not exist.
@@ -134,15 +124,7 @@ export class Forbidden extends HttpApiError.Problem<Forbidden>()(
  * @category errors
  * @since 0.1.0
  */
-export class NotFound extends HttpApiError.Problem<NotFound>()(
-  "NotFound",
-  declared("not_found", 404, "Not found"),
-  members("not_found")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class NotFound extends kind<NotFound>()("NotFound", "not_found", 404, "Not found") {}
 
 /**
  * The request conflicts with the state of what it is about.
@@ -150,15 +132,9 @@ export class NotFound extends HttpApiError.Problem<NotFound>()(
  * @category errors
  * @since 0.1.0
  */
-export class Conflict extends HttpApiError.Problem<Conflict>()(
-  "Conflict",
-  declared("conflict", 409, "The request conflicts with what is there"),
-  members("conflict")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class Conflict
+  extends kind<Conflict>()("Conflict", "conflict", 409, "The request conflicts with what is there")
+{}
 
 /**
  * The request can be understood, and its values are not valid: see `errors`.
@@ -166,15 +142,9 @@ export class Conflict extends HttpApiError.Problem<Conflict>()(
  * @category errors
  * @since 0.1.0
  */
-export class ValidationFailed extends HttpApiError.Problem<ValidationFailed>()(
-  "ValidationFailed",
-  declared("validation_failed", 422, "The request is not valid"),
-  members("validation_failed")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class ValidationFailed
+  extends kind<ValidationFailed>()("ValidationFailed", "validation_failed", 422, "The request is not valid")
+{}
 
 /**
  * The caller has sent too many requests. It is no refusal of our own, which is `RateLimit.RateLimited`.
@@ -182,15 +152,9 @@ export class ValidationFailed extends HttpApiError.Problem<ValidationFailed>()(
  * @category errors
  * @since 0.1.0
  */
-export class RateLimited extends HttpApiError.Problem<RateLimited>()(
-  "RateLimited",
-  declared("rate_limited", 429, "There are too many requests"),
-  members("rate_limited")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class RateLimited
+  extends kind<RateLimited>()("RateLimited", "rate_limited", 429, "There are too many requests")
+{}
 
 /**
  * The service has failed in a way that it had not foreseen.
@@ -198,15 +162,7 @@ export class RateLimited extends HttpApiError.Problem<RateLimited>()(
  * @category errors
  * @since 0.1.0
  */
-export class Internal extends HttpApiError.Problem<Internal>()(
-  "Internal",
-  declared("internal", 500, "The service has failed"),
-  members("internal")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class Internal extends kind<Internal>()("Internal", "internal", 500, "The service has failed") {}
 
 /**
  * The service could not use its database.
@@ -214,15 +170,9 @@ export class Internal extends HttpApiError.Problem<Internal>()(
  * @category errors
  * @since 0.1.0
  */
-export class DatabaseFailed extends HttpApiError.Problem<DatabaseFailed>()(
-  "DatabaseFailed",
-  declared("database_failed", 500, "The database has failed"),
-  members("database_failed")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class DatabaseFailed
+  extends kind<DatabaseFailed>()("DatabaseFailed", "database_failed", 500, "The database has failed")
+{}
 
 /**
  * The service cannot answer now.
@@ -230,15 +180,9 @@ export class DatabaseFailed extends HttpApiError.Problem<DatabaseFailed>()(
  * @category errors
  * @since 0.1.0
  */
-export class Unavailable extends HttpApiError.Problem<Unavailable>()(
-  "Unavailable",
-  declared("unavailable", 503, "The service is not available"),
-  members("unavailable")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class Unavailable
+  extends kind<Unavailable>()("Unavailable", "unavailable", 503, "The service is not available")
+{}
 
 /**
  * The service does not call another one that it needs, because that keeps failing.
@@ -246,15 +190,9 @@ export class Unavailable extends HttpApiError.Problem<Unavailable>()(
  * @category errors
  * @since 0.1.0
  */
-export class CircuitBroken extends HttpApiError.Problem<CircuitBroken>()(
-  "CircuitBroken",
-  declared("circuit_open", 503, "A service that is needed keeps failing"),
-  members("circuit_open")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class CircuitBroken
+  extends kind<CircuitBroken>()("CircuitBroken", "circuit_open", 503, "A service that is needed keeps failing")
+{}
 
 /**
  * The service, or one that it needs, took too long.
@@ -262,15 +200,9 @@ export class CircuitBroken extends HttpApiError.Problem<CircuitBroken>()(
  * @category errors
  * @since 0.1.0
  */
-export class UpstreamTimeout extends HttpApiError.Problem<UpstreamTimeout>()(
-  "UpstreamTimeout",
-  declared("timeout", 504, "There was no answer in time"),
-  members("timeout")
-) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return outcomeOf(this)
-  }
-}
+export class UpstreamTimeout
+  extends kind<UpstreamTimeout>()("UpstreamTimeout", "timeout", 504, "There was no answer in time")
+{}
 
 /**
  * All kinds, by their code.

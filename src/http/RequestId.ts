@@ -10,6 +10,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { isWord } from "./internal/headerText.ts"
 
 /**
  * The header that carries a request id.
@@ -53,9 +54,7 @@ export const Current: Context.Reference<string | undefined> = Context.Reference<
  * @category parsing
  * @since 0.1.0
  */
-export const parse = (text: string | undefined): string | undefined =>
-  // no `m` flag: `$` matches at the very end alone
-  text !== undefined && /^[!-~]{1,128}$/.test(text) ? text : undefined
+export const parse = (text: string | undefined): string | undefined => isWord(text, 128) ? text : undefined
 
 /**
  * Makes an id: a UUID of version 4 (RFC 9562, section 5.4) from `Random`. It is

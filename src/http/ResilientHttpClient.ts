@@ -50,13 +50,10 @@ export interface Options {
 
 // credentials and query may hold secrets
 const defaultOperation = ({ method, url }: HttpClientRequest.HttpClientRequest): string => {
-  if (!URL.canParse(url)) {
-    return URL.canParse(url, "http://base")
-      ? `${method} ${new URL(url, "http://base").pathname}`
-      : method
-  }
-  const { host, pathname, protocol } = new URL(url)
-  return `${method} ${protocol}//${host}${pathname}`
+  const absolute = URL.parse(url)
+  if (absolute !== null) return `${method} ${absolute.protocol}//${absolute.host}${absolute.pathname}`
+  const relative = URL.parse(url, "http://base")
+  return relative === null ? method : `${method} ${relative.pathname}`
 }
 
 /**

@@ -4,20 +4,10 @@
  * @since 0.1.0
  */
 import type * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
-import type * as Headers from "effect/http/Headers"
-
-// The three forms of an HTTP date (RFC 9110, section 5.6.7). `Date.parse` alone takes almost anything for a date.
-const imfFixdate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/
-const rfc850 = /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/
-const asctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/
-
-const dateMillis = (text: string): number | undefined => {
-  const isDate = imfFixdate.test(text) || rfc850.test(text)
-  if (!isDate && !asctime.test(text)) return undefined
-  const millis = Date.parse(isDate ? text : `${text} GMT`)
-  return Number.isNaN(millis) ? undefined : millis
-}
+import * as Headers from "effect/http/Headers"
+import * as Result from "effect/Result"
 
 /**
  * Reads the value of a `Retry-After` header: seconds, or an HTTP date. A date
@@ -44,13 +34,12 @@ export const parse = (value: string, from: {
   /** The response's `Date` header. */
   readonly date?: string | undefined
 }): Duration.Duration | undefined => {
-  const text = value.trim()
   // a header that was sent twice arrives as a list: the longer wait undercuts neither
-  if (/^\d+(?:\s*,\s*\d+)*$/.test(text)) return Duration.seconds(Math.max(...text.split(",").map(Number)))
-  const until = dateMillis(text)
-  if (until === undefined) return undefined
-  const since = (from.date === undefined ? undefined : dateMillis(from.date.trim())) ?? from.now
-  return Duration.millis(Math.max(0, until - since))
+  if (/^\d+(?:\s*,\s*\d+)+$/.test(value.trim())) return Duration.seconds(Math.max(...value.split(",").map(Number)))
+  const read = Result.getOrUndefined(Headers.parseRetryAfter(value))
+  if (read === undefined) return undefined
+  const sent = Result.map(Headers.parseHttpDate(from.date ?? ""), DateTime.toEpochMillis)
+  return Headers.retryAfterDelay(read, Result.getOrElse(sent, () => from.now))
 }
 
 /**

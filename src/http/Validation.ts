@@ -56,9 +56,7 @@ export type Condition<T> = { readonly [K in keyof T]?: T[K] } | ((value: T) => b
  * @since 0.1.0
  */
 export const present = <T extends object>(...fields: ReadonlyArray<Field<T>>): Rule<T> =>
-  ruleOf((value) =>
-    fields.filter((field) => !isGiven(value, field)).map((field) => found([field], "It is needed here", "Give a value"))
-  )
+  ofFields(fields, (value, field) => !isGiven(value, field), () => ["It is needed here", "Give a value"])
 
 /**
  * Where `field` is given, all of `needs` have to be. It reports on what is missing.
@@ -88,12 +86,10 @@ export const present = <T extends object>(...fields: ReadonlyArray<Field<T>>): R
  * @since 0.1.0
  */
 export const requires = <T extends object>(field: Field<T>, ...needs: ReadonlyArray<Field<T>>): Rule<T> =>
-  ruleOf((value) =>
-    isGiven(value, field)
-      ? needs.filter((need) => !isGiven(value, need)).map((need) =>
-        found([need], `It is needed where ${field} is given`, `Give ${need}, or leave out ${field}`)
-      )
-      : []
+  ofFields(
+    needs,
+    (value, need) => isGiven(value, field) && !isGiven(value, need),
+    (need) => [`It is needed where ${field} is given`, `Give ${need}, or leave out ${field}`]
   )
 
 /**
@@ -116,12 +112,10 @@ export const requiresOneOf = <T extends object>(...fields: ReadonlyArray<Field<T
  * @since 0.1.0
  */
 export const excludes = <T extends object>(field: Field<T>, ...others: ReadonlyArray<Field<T>>): Rule<T> =>
-  ruleOf((value) =>
-    isGiven(value, field)
-      ? others.filter((other) => isGiven(value, other)).map((other) =>
-        found([other], `It cannot be given together with ${field}`, `Leave out ${other} or ${field}`)
-      )
-      : []
+  ofFields(
+    others,
+    (value, other) => isGiven(value, field) && isGiven(value, other),
+    (other) => [`It cannot be given together with ${field}`, `Leave out ${other} or ${field}`]
   )
 
 /**
@@ -183,12 +177,10 @@ export const forbidWhen = <T extends object>(
   const where = typeof condition === "function"
     ? "here"
     : `where ${Object.entries(condition).map(([field, value]) => `${field} is ${String(value)}`).join(" and ")}`
-  return ruleOf((value) =>
-    holds(value)
-      ? fields.filter((field) => isGiven(value, field)).map((field) =>
-        found([field], `It cannot be given ${where}`, `Leave out ${field}`)
-      )
-      : []
+  return ofFields(
+    fields,
+    (value, field) => isGiven(value, field) && holds(value),
+    (field) => [`It cannot be given ${where}`, `Leave out ${field}`]
   )
 }
 
@@ -250,6 +242,14 @@ const found = (path: ReadonlyArray<PropertyKey>, message: string, hint: string |
   path,
   issue: text.join(message, hint)
 })
+
+/** A rule that reports on each of the fields that is wrong. */
+const ofFields = <T extends object>(
+  fields: ReadonlyArray<Field<T>>,
+  isWrong: (value: T, field: Field<T>) => boolean,
+  say: (field: Field<T>) => readonly [message: string, hint: string]
+): Rule<T> =>
+  ruleOf((value) => fields.filter((field) => isWrong(value, field)).map((field) => found([field], ...say(field))))
 
 const isGiven = <T extends object>(value: T, field: Field<T>): boolean =>
   Object.hasOwn(value, field) && value[field] !== undefined && value[field] !== null

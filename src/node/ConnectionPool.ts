@@ -25,9 +25,8 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
+import { configError } from "../internal/configError.ts"
 import { integer, onlyKeys, positiveMillis, refuse } from "../internal/options.ts"
 
 /**
@@ -249,12 +248,7 @@ export const layerConfig = (
       Config.mapEffect(Config.unwrap<Options>(config), (options) =>
         Effect.try({
           try: () => settings(options),
-          catch: (error) =>
-            new Config.ConfigError(
-              new Schema.SchemaError(
-                new SchemaIssue.InvalidValue({ message: error instanceof RangeError ? error.message : where }, options)
-              )
-            )
+          catch: (error) => configError(error instanceof RangeError ? error.message : where, options)
         })),
       fromSettings
     )

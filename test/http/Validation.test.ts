@@ -264,7 +264,8 @@ describe("Id", () => {
       const errors = yield* errorsOf(Schema.Struct({ id: Id.make("Project") }), { id: "hunter2 hunter2" })
       assert.deepStrictEqual(errors, [{
         field: "id",
-        message: "Expected an id of at most 128 letters, digits and -._~"
+        message: "Expected an id of at most 128 letters, digits and -._~",
+        hint: "Give an id of at most 128 letters, digits and -._~"
       }])
     }))
 

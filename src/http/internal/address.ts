@@ -2,8 +2,7 @@
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
+import { configError } from "../../internal/configError.ts"
 import { onlyKeys, refuse } from "../../internal/options.ts"
 import type { BaseUrl, Discovery } from "../BaseUrl.ts"
 
@@ -42,14 +41,10 @@ export const checked = (
 }
 
 const fromConfig = (baseUrl: Config.Config<URL>): Effect.Effect<URL, Config.ConfigError> =>
-  Effect.flatMap(baseUrl, (url) =>
-    isBaseUrl(url)
-      ? Effect.succeed(url)
-      : Effect.fail(
-        new Config.ConfigError(
-          new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: `Expected ${mustBe}` }, shown(url)))
-        )
-      ))
+  Effect.flatMap(
+    baseUrl,
+    (url) => isBaseUrl(url) ? Effect.succeed(url) : Effect.fail(configError(`Expected ${mustBe}`, shown(url)))
+  )
 
 const discovering = (
   where: string,

@@ -222,12 +222,14 @@ export const markResponseInvalid = <A, R>(decoding: Effect.Effect<A, unknown, R>
       )
       : Effect.fail(error))
 
-const responseInvalid = (exchange: Exchange, error: Schema.SchemaError) =>
-  new ServiceError.ResponseInvalid({
-    ...exchange.where,
-    status: exchange.status ?? 0,
-    mismatches: ServiceError.mismatches(error)
-  })
+const mismatchesOf = (wrong: Schema.SchemaError | string, path: ReadonlyArray<string> = []) =>
+  typeof wrong === "string" ? [new ServiceError.Mismatch({ path, message: wrong })] : ServiceError.mismatches(wrong)
+
+const requestInvalid = ({ where }: Exchange, wrong: Schema.SchemaError | string, path?: ReadonlyArray<string>) =>
+  new ServiceError.RequestInvalid({ ...where, mismatches: mismatchesOf(wrong, path) })
+
+const responseInvalid = ({ status = 0, where }: Exchange, wrong: Schema.SchemaError | string) =>
+  new ServiceError.ResponseInvalid({ ...where, status, mismatches: mismatchesOf(wrong) })
 
 type Raw = HttpClientError.HttpClientError | Schema.SchemaError
 
@@ -276,12 +278,7 @@ const failInStream = <E>(
 ): Effect.Effect<never, Exclude<E, Raw | Sse.SseError | Sse.Retry> | ServiceError.ServiceError> => {
   const error: unknown = Result.getOrUndefined(Cause.findError(cause))
   if (Schema.isSchemaError(error)) return Effect.fail(responseInvalid(exchange, error))
-  if (error instanceof Sse.SseError) {
-    const mismatches = [new ServiceError.Mismatch({ path: [], message: "Expected a shorter event" })]
-    return Effect.fail(
-      new ServiceError.ResponseInvalid({ ...exchange.where, status: exchange.status ?? 0, mismatches })
-    )
-  }
+  if (error instanceof Sse.SseError) return Effect.fail(responseInvalid(exchange, "Expected a shorter event"))
   if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
   // what the client and the codecs fail with has been dealt with above
   return Effect.failCause(cause as Cause.Cause<Exclude<E, Raw | Sse.SseError | Sse.Retry>>)
@@ -295,27 +292,16 @@ const fail = <E>(
   const found = Cause.findError(cause)
   if (Result.isFailure(found)) {
     const defect = Result.getOrUndefined(Cause.findDefect(cause))
-    const { status } = exchange
-    if (status !== undefined && isTooDeep(defect)) {
-      const mismatches = [new ServiceError.Mismatch({ path: [], message: "it is nested too deeply" })]
-      return Effect.fail(new ServiceError.ResponseInvalid({ ...exchange.where, status, mismatches }))
+    if (exchange.status !== undefined && isTooDeep(defect)) {
+      return Effect.fail(responseInvalid(exchange, "it is nested too deeply"))
     }
     return isPathParameterError(defect)
-      ? Effect.fail(
-        new ServiceError.RequestInvalid({
-          ...exchange.where,
-          mismatches: [new ServiceError.Mismatch({ path: ["params"], message: defect.message })]
-        })
-      )
+      ? Effect.fail(requestInvalid(exchange, defect.message, ["params"]))
       // without a typed error in it, the cause fits any error type
       : Effect.failCause(cause as Cause.Cause<never>)
   }
   const error: unknown = found.success
-  if (Schema.isSchemaError(error)) {
-    return Effect.fail(
-      new ServiceError.RequestInvalid({ ...exchange.where, mismatches: ServiceError.mismatches(error) })
-    )
-  }
+  if (Schema.isSchemaError(error)) return Effect.fail(requestInvalid(exchange, error))
   if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
   if (Problem.isProblem(error)) comingFrom(error, exchange.where)
   // what the client and the codecs fail with has been dealt with above
@@ -346,14 +332,11 @@ type Reason = HttpClientError.HttpClientErrorReason
 
 const withoutResponse = (
   reason: Exclude<Reason, HttpClientError.ResponseError>,
-  { where }: Exchange
+  exchange: Exchange
 ): ServiceError.ServiceError =>
   reason._tag === "TransportError"
-    ? new ServiceError.ServiceUnavailable({ ...where, reason: networkReason(reason) })
-    : new ServiceError.RequestInvalid({
-      ...where,
-      mismatches: [new ServiceError.Mismatch({ path: [], message: reason.description ?? reason._tag })]
-    })
+    ? new ServiceError.ServiceUnavailable({ ...exchange.where, reason: networkReason(reason) })
+    : requestInvalid(exchange, reason.description ?? reason._tag)
 
 const byResponse = (
   reason: HttpClientError.ResponseError,
@@ -385,11 +368,7 @@ const byResponse = (
   return Effect.succeed(
     HttpOutcome.isBrokenOff(reason)
       ? new ServiceError.ServiceUnavailable({ ...where, reason: networkReason(reason) })
-      : new ServiceError.ResponseInvalid({
-        ...where,
-        status,
-        mismatches: [new ServiceError.Mismatch({ path: [], message: reason.description ?? "no body" })]
-      })
+      : responseInvalid(exchange, reason.description ?? "no body")
   )
 }
 

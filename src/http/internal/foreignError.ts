@@ -9,6 +9,7 @@ import { guarded } from "../../internal/guarded.ts"
 import * as Problem from "../Problem.ts"
 import * as RequestId from "../RequestId.ts"
 import { comingFrom } from "./origin.ts"
+import { kindOf } from "./problemKinds.ts"
 
 /** An answer with the status of an error. */
 export interface ForeignAnswer {
@@ -35,8 +36,8 @@ export const problemOf = (answer: ForeignAnswer): Problem.Problem | undefined =>
   const inner: Json = isObject(json.error) ? json.error : {}
   const say = shown(answer.secrets)
   const code = say(json.code ?? inner.code ?? json.error)
-  const Kind = kindOf(answer.status, code)
-  if (Kind === undefined) return undefined
+  const kind = kindOf(answer.status, code)
+  if (kind === undefined) return undefined
   const detail = say(json.detail) ?? say(inner.message) ?? say(inner.detail) ?? say(json.message) ??
     say(json.error_description) ?? say(json.error) ?? say(json.title) ?? (isText(answer) ? say(answer.body) : undefined)
   const requestId = RequestId.parse(say(json.requestId ?? json.request_id ?? inner.requestId)) ??
@@ -45,7 +46,7 @@ export const problemOf = (answer: ForeignAnswer): Problem.Problem | undefined =>
     ? secondsOf(json.retryAfter ?? inner.retryAfter)
     : Duration.toSeconds(answer.retryAfter)
   const errors = fieldErrors(json.errors ?? inner.errors ?? inner.details ?? json.detail, say)
-  const problem = new Kind({
+  const problem = new kind.Kind({
     ...(detail === undefined ? {} : { detail }),
     ...(requestId === undefined ? {} : { requestId }),
     ...(retryAfter === undefined ? {} : { retryAfter }),
@@ -53,25 +54,6 @@ export const problemOf = (answer: ForeignAnswer): Problem.Problem | undefined =>
   })
   const { operation, service } = answer
   return comingFrom(problem, { service, operation, ...(code === undefined || code in Problem.kinds ? {} : { code }) })
-}
-
-type Kind = typeof Problem.kinds[keyof typeof Problem.kinds]
-
-/** The kind of a status; where there are two, the code decides. */
-const kindOf = (status: number, code: unknown): Kind | undefined => {
-  const same = (kinds ??= kindsByStatus()).get(status)
-  return same?.find(([itsCode]) => itsCode === code)?.[1] ?? same?.[0]?.[1]
-}
-
-let kinds: ReturnType<typeof kindsByStatus> | undefined
-
-const kindsByStatus = () => {
-  const found = new Map<number, Array<readonly [code: string, Kind]>>()
-  for (const [code, Kind] of Object.entries(Problem.kinds)) {
-    const { status } = new Kind({})
-    found.set(status, [...found.get(status) ?? [], [code, Kind]])
-  }
-  return found
 }
 
 const jsonOf = ({ body, contentType }: ForeignAnswer): Json => {

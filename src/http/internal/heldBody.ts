@@ -3,6 +3,7 @@
  * attempt's limits cover it, a body that breaks off is a failed attempt, and the
  * connection of a response that nobody reads comes back.
  */
+import * as Bytes from "effect/Bytes"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -69,23 +70,15 @@ const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effec
       // a body that breaks off, or that cannot be read any more, which some clients take for a defect
       Effect.ignoreCause,
       // the client itself may have read it, to log it perhaps, and keeps it then
-      Effect.andThen(Effect.suspend(() => size > 0 ? Effect.succeed(concat(chunks, size)) : response.arrayBuffer))
+      Effect.andThen(
+        Effect.suspend(() => size > 0 ? Effect.succeed(Bytes.concat(chunks).buffer) : response.arrayBuffer)
+      )
     )
     return timeForErrorBody.pipe(
       Effect.flatMap((duration) => Effect.timeout(read, duration)),
-      Effect.catchCause(() => Effect.succeed(concat(chunks, size)))
+      Effect.catchCause(() => Effect.succeed(Bytes.concat(chunks).buffer))
     )
   })
-
-const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): ArrayBuffer => {
-  const whole = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return whole.buffer
-}
 
 const withBody = (
   response: HttpClientResponse.HttpClientResponse,

@@ -1,5 +1,6 @@
 /** The keys by which a service knows a request that it has seen before. */
 import * as Context from "effect/Context"
+import { isWord } from "./headerText.ts"
 
 /**
  * The header that carries the key.
@@ -23,4 +24,4 @@ export const IdempotencyKey: Context.Reference<boolean> = Context.Reference<bool
 )
 
 /** Whether a key that somebody gives can be sent: 1 to 255 printable ASCII characters without spaces. */
-export const isKey = (key: string): boolean => /^[!-~]{1,255}$/.test(key)
+export const isKey = (key: string): boolean => isWord(key, 255)

@@ -1,5 +1,7 @@
 /** What tells requests apart: the key they carry, on whose behalf, and what they ask for. */
+import * as Bytes from "effect/Bytes"
 import * as Effect from "effect/Effect"
+import * as Hex from "effect/encoding/Hex"
 import type * as HttpServerError from "effect/http/HttpServerError"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import { isKey } from "./idempotencyKey.ts"
@@ -15,19 +17,13 @@ export const keyOf = (header: string): string | undefined => {
 // Parts are joined with their lengths, so that no two lists of parts read the same.
 const digest = (parts: ReadonlyArray<string | Uint8Array>): Effect.Effect<string> => {
   const encoder = new TextEncoder()
-  const pieces = parts.flatMap((part) => {
+  const bytes = Bytes.concat(parts.flatMap((part) => {
     const content = typeof part === "string" ? encoder.encode(part) : part
     return [encoder.encode(`${content.byteLength}:`), content]
-  })
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0))
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.byteLength
-  }
+  }))
   return Effect.map(
     Effect.promise(() => crypto.subtle.digest("SHA-256", bytes)),
-    (hash) => Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("")
+    (hash) => Hex.encode(new Uint8Array(hash))
   )
 }
 

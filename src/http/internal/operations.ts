@@ -15,6 +15,7 @@ import type { CallOptions } from "../ServiceClient.ts"
 import * as ServiceError from "../ServiceError.ts"
 import * as exchange from "./exchange.ts"
 import { IdempotencyKey, isKey } from "./idempotencyKey.ts"
+import { byPath, type OperationPath, own, pathOf } from "./operationPath.ts"
 import { holdsKey, isIdempotent } from "./replaySafety.ts"
 
 /** One operation of one service. */
@@ -27,7 +28,7 @@ export interface Operation extends exchange.Operation {
 /** One endpoint of an API. */
 interface Endpoint extends Operation {
   /** Its group, unless that is at the top level, and its endpoint. */
-  readonly path: readonly [group: string, endpoint: string] | readonly [endpoint: string]
+  readonly path: OperationPath
   /** Whether a good response is a stream, and nothing else. */
   readonly answersWithStream: boolean
 }
@@ -48,9 +49,7 @@ export const plan = <ApiId extends string, Groups extends HttpApiGroup.Constrain
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint({ endpoint, errors, group, mergedAnnotations, successes }) {
-      const path = group.topLevel
-        ? [endpoint.identifier] as const
-        : [group.identifier, endpoint.identifier] as const
+      const path = pathOf(group, endpoint)
       const operation = path.join(".")
       const overrides = Context.getOrUndefined(mergedAnnotations, OperationPipeline)
       if (overrides !== undefined) annotated.push([operation, overrides])
@@ -122,18 +121,12 @@ export const methods = (
   generated: unknown,
   planned: ReadonlyArray<Endpoint>,
   pipeline: Pipeline.Pipeline<Pipeline.PipelineError>
-): object => {
-  const root: Record<string, unknown> = {}
-  for (const operation of planned) {
+): object =>
+  byPath(planned.map((operation) => {
     // `HttpApiClient` generates a method, of effects that fail with anything, for every endpoint that is reflected
     const method = operation.path.reduce(own, generated) as (request: unknown) => Effect.Effect<unknown, unknown>
-    const [first, second] = operation.path
-    const group = second === undefined ? root : own(root, first) ?? {}
-    define(group, second ?? first, (operation.answersWithStream ? streaming : answering)(operation, method, pipeline))
-    if (second !== undefined) define(root, first, group)
-  }
-  return root
-}
+    return [operation.path, (operation.answersWithStream ? streaming : answering)(operation, method, pipeline)]
+  }))
 
 type Guarded = (
   operation: Operation,
@@ -161,11 +154,3 @@ const streaming: Guarded = (operation, method, pipeline) => (request, options = 
       idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
     })
   }))
-
-// an endpoint may be called anything, `__proto__` too
-const own = (object: unknown, key: string): unknown =>
-  Object.hasOwn(Object(object), key) ? Object(object)[key] : undefined
-
-const define = (object: object, key: string, value: unknown): void => {
-  Object.defineProperty(object, key, { value, enumerable: true, configurable: true })
-}

@@ -9,6 +9,8 @@ import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import type { FieldError } from "../Problem.ts"
 import { explain } from "../Validation.ts"
+import { type OperationPath, pathOf } from "./operationPath.ts"
+import { inPart } from "./validationText.ts"
 
 export type PartName = "params" | "query" | "headers" | "payload"
 
@@ -19,8 +21,7 @@ interface Part {
 }
 
 export interface Operation {
-  /** Its group, unless that is at the top level, and its endpoint. */
-  readonly path: readonly [group: string, endpoint: string] | readonly [endpoint: string]
+  readonly path: OperationPath
   readonly name: string
   readonly parts: ReadonlyArray<Part>
 }
@@ -59,7 +60,7 @@ export const operationsOf = <ApiId extends string, Groups extends HttpApiGroup.C
     onGroup: () => {},
     onEndpoint({ endpoint, group, mergedAnnotations }) {
       if (group.identifier === own) return
-      const path = group.topLevel ? [endpoint.identifier] as const : [group.identifier, endpoint.identifier] as const
+      const path = pathOf(group, endpoint)
       // the same options as the server decodes with
       const options = optionsOf(mergedAnnotations)
       const part = (name: PartName, schema: Schema.Top | undefined): ReadonlyArray<Part> =>
@@ -98,10 +99,7 @@ const through = (
       (results) => {
         const errors = results.flatMap(({ name, result }) =>
           Result.isFailure(result)
-            ? explain(result.failure).map((error) => ({
-              ...error,
-              field: error.field === "" ? name : `${name}.${error.field}`
-            }))
+            ? explain(result.failure).map((error) => inPart(name, error))
             : []
         )
         if (errors.length > 0) return Result.fail(errors)

@@ -2,12 +2,12 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import * as Semaphore from "effect/Semaphore"
+import { configError } from "../../internal/configError.ts"
 import { guarded } from "../../internal/guarded.ts"
-import { nonEmpty, onlyKeys, refuse } from "../../internal/options.ts"
+import { onlyKeys, refuse } from "../../internal/options.ts"
 import * as InternalToken from "../InternalToken.ts"
+import { isHeaderName } from "./headerText.ts"
 
 /** What a header can carry, and never a line break. */
 const isToken = (token: Redacted.Redacted): boolean => tokenOf(token) !== undefined
@@ -28,12 +28,10 @@ export const checkedToken = (
   const fixed = (token: Redacted.Redacted): InternalToken.Source => ({ get: Effect.succeed(token) })
   if (token === undefined) return undefined
   if (Config.isConfig(token)) {
-    return Config.mapEffect(token, (token) =>
-      isToken(token) ? Effect.succeed(fixed(token)) : Effect.fail(
-        new Config.ConfigError(
-          new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: `Expected a token: ${mustBe}` }))
-        )
-      ))
+    return Config.mapEffect(
+      token,
+      (token) => isToken(token) ? Effect.succeed(fixed(token)) : Effect.fail(configError(`Expected a token: ${mustBe}`))
+    )
   }
   if (!Redacted.isRedacted(token)) return checkedSource(where, token)
   if (!isToken(token)) throw new RangeError(`${where}: token must be ${mustBe}`)
@@ -44,9 +42,8 @@ export const checkedToken = (
 const checkedSource = (where: string, source: InternalToken.Source): InternalToken.Source => {
   onlyKeys(`${where}: token`, source, ["get", "refresh", "header"])
   if (!Effect.isEffect(source.get)) refuse(where, "token.get", "an effect", source.get)
-  const name = nonEmpty(where, "token.header", source.header ?? InternalToken.header)
-  // RFC 9110, section 5.6.2
-  return /^[\w!#$%&'*+.^`|~-]+$/.test(name) ? source : refuse(where, "token.header", "the name of a header", name)
+  const { header = InternalToken.header } = source
+  return isHeaderName(header) ? source : refuse(where, "token.header", "the name of a header", header)
 }
 
 export class TokenKeeper {

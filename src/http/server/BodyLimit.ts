@@ -25,10 +25,10 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { guarded, holds } from "../../internal/guarded.ts"
-import { integer, onlyKeys, optionalFunction } from "../../internal/options.ts"
+import { guarded } from "../../internal/guarded.ts"
+import { integer, onlyKeys } from "../../internal/options.ts"
 import { install } from "./internal/install.ts"
-import type { Except, Middleware } from "./internal/middleware.ts"
+import { type Except, exceptionOf, type Middleware } from "./internal/middleware.ts"
 import { refusedWith } from "./internal/problemResponse.ts"
 
 /**
@@ -118,12 +118,12 @@ export const middleware = (options: Options = {}): Middleware => {
   onlyKeys("BodyLimit", options, ["maxBytes", "maxDepth", "except"])
   const maxBytes = integer("BodyLimit", "maxBytes", options.maxBytes ?? 1024 * 1024, 1)
   const maxDepth = integer("BodyLimit", "maxDepth", options.maxDepth ?? 100, 1)
-  const except = optionalFunction("BodyLimit", "except", options.except)
+  const isExcepted = exceptionOf("BodyLimit", options.except)
   const size = ByteSize.fromInputUnsafe(maxBytes)
   const tooLarge = refusedWith(413, { connection: "close" })
   return Effect.fnUntraced(function*<E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) {
     const request = yield* HttpServerRequest.HttpServerRequest
-    if (except !== undefined && holds(except, request)) return yield* app
+    if (isExcepted(request)) return yield* app
     if (Number(request.headers["content-length"]) > maxBytes) return yield* tooLarge
     return yield* app.pipe(
       Effect.provideService(HttpIncomingMessage.MaxBodySize, size),

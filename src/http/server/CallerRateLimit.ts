@@ -25,12 +25,12 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { isObject } from "effect/Predicate"
-import { guarded, holds } from "../../internal/guarded.ts"
+import { guarded } from "../../internal/guarded.ts"
 import { onlyKeys, optionalFunction } from "../../internal/options.ts"
 import * as RateLimit from "../../RateLimit.ts"
 import * as Problem from "../Problem.ts"
 import { install } from "./internal/install.ts"
-import type { Except, Middleware } from "./internal/middleware.ts"
+import { type Except, exceptionOf, type Middleware } from "./internal/middleware.ts"
 import { refused } from "./internal/problemResponse.ts"
 import { Caller } from "./TokenCheck.ts"
 
@@ -99,30 +99,25 @@ const policyOf = (name: string, { per, permits }: RateLimit.LimitSettings): stri
   return `"${name}";q=${Math.floor(permits * seconds * 1000 / per)};w=${seconds}`
 }
 
-const fieldsOf = (
-  settings: RateLimit.Settings,
-  left: { readonly [Name in string]: number },
-  refusal?: RateLimit.RateLimited
-) => {
-  const names = Object.keys(settings.limits)
-  const rest = names.map((name) => {
-    const limit = settings.limits[name]
-    const remaining = Math.max(0, Math.floor(left[name] ?? 0))
-    const until = refusal?.limit === name && refusal.retryAfter !== undefined
-      ? Duration.toSeconds(refusal.retryAfter)
-      // of the kinds of limits only a bucket's next permits can be told from what is left
-      : limit?.kind === "token-bucket"
-      ? (limit.burst - (left[name] ?? 0)) * limit.per / limit.permits / 1000
-      : undefined
-    return `"${name}";r=${remaining}${until === undefined ? "" : `;t=${Math.max(0, Math.ceil(until))}`}`
+/** The header fields of limits: the policy, which does not change, and what is left. */
+const fieldsOf = ({ limits }: RateLimit.Settings) => {
+  const entries = Object.entries(limits)
+  const policy = entries.map(([name, limit]) => policyOf(name, limit)).join(", ")
+  return (left: { readonly [Name in string]: number }, refusal?: RateLimit.RateLimited) => ({
+    "ratelimit-policy": policy,
+    ratelimit: entries.map(([name, limit]) => {
+      const rest = left[name] ?? 0
+      const until = refusal?.limit === name && refusal.retryAfter !== undefined
+        ? Duration.toSeconds(refusal.retryAfter)
+        // of the kinds of limits only a bucket's next permits can be told from what is left
+        : limit.kind === "token-bucket"
+        ? (limit.burst - rest) * limit.per / limit.permits / 1000
+        : undefined
+      return `"${name}";r=${Math.max(0, Math.floor(rest))}${
+        until === undefined ? "" : `;t=${Math.max(0, Math.ceil(until))}`
+      }`
+    }).join(", ")
   })
-  return {
-    "ratelimit-policy": names.flatMap((name) => {
-      const limit = settings.limits[name]
-      return limit === undefined ? [] : [policyOf(name, limit)]
-    }).join(", "),
-    ratelimit: rest.join(", ")
-  }
 }
 
 const isLimit = (limit: Options["limit"]): limit is RateLimit.RateLimit => isObject(limit) && "protect" in limit
@@ -149,11 +144,12 @@ const checkNames = (settings: RateLimit.Settings): void => {
  */
 export const make = (options: Options): Effect.Effect<Middleware> => {
   onlyKeys("CallerRateLimit", options, ["limit", "key", "except"])
-  const { except, key = byAddress, limit } = options
+  const { key = byAddress, limit } = options
   optionalFunction("CallerRateLimit", "key", key)
-  optionalFunction("CallerRateLimit", "except", except)
+  const isExcepted = exceptionOf("CallerRateLimit", options.except)
   const settings = isLimit(limit) ? limit.settings : RateLimit.settings(limit)
   checkNames(settings)
+  const fields = fieldsOf(settings)
   const made = Effect.sync(() => isLimit(limit) ? limit : RateLimit.makeUnsafe("server", settings))
   const keyOf = (request: HttpServerRequest.HttpServerRequest, caller: string | undefined): string | undefined => {
     const answer: unknown = guarded(() => key(request, caller))
@@ -164,15 +160,15 @@ export const make = (options: Options): Effect.Effect<Middleware> => {
     (limit): Middleware => (app) =>
       Effect.withFiber((fiber) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-          if (except !== undefined && holds(except, request)) return app
+          if (isExcepted(request)) return app
           const key = keyOf(request, fiber.getRef(Caller))
           const options = key === undefined ? {} : { key }
           const admitted = Effect.andThen(
             Effect.map(limit.left(key), (left) => {
-              const fields = fieldsOf(limit.settings, left)
+              const said = fields(left)
               HttpEffect.appendPreResponseHandlerUnsafe(
                 fiber.context,
-                (_, response) => Effect.succeed(HttpServerResponse.setHeaders(response, fields))
+                (_, response) => Effect.succeed(HttpServerResponse.setHeaders(response, said))
               )
             }),
             app
@@ -189,7 +185,7 @@ export const make = (options: Options): Effect.Effect<Middleware> => {
                     new Problem.RateLimited(
                       error.retryAfter === undefined ? {} : { retryAfter: Duration.toSeconds(error.retryAfter) }
                     ),
-                    fieldsOf(limit.settings, left, error)
+                    fields(left, error)
                   ))
             )
           )

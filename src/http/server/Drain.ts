@@ -20,11 +20,10 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { holds } from "../../internal/guarded.ts"
-import { millisOrZero, onlyKeys, optionalFunction, positiveMillis } from "../../internal/options.ts"
+import { millisOrZero, onlyKeys, positiveMillis } from "../../internal/options.ts"
 import * as Problem from "../Problem.ts"
 import { install } from "./internal/install.ts"
-import type { Except, Middleware } from "./internal/middleware.ts"
+import { type Except, exceptionOf, type Middleware } from "./internal/middleware.ts"
 import { refused } from "./internal/problemResponse.ts"
 
 /**
@@ -126,14 +125,14 @@ export const layerReadiness = (
  */
 export const make = (options: Options = {}): Effect.Effect<Middleware, never, Drain> => {
   onlyKeys("Drain", options, ["retryAfter", "except"])
-  const except = optionalFunction("Drain", "except", options.except)
+  const isExcepted = exceptionOf("Drain", options.except)
   const retryAfter = positiveMillis("Drain", "retryAfter", options.retryAfter ?? "1 second") / 1000
   const closing = refused(new Problem.Unavailable({ retryAfter }), { connection: "close" })
   return Effect.map(
     Drain,
     ({ admit }): Middleware => (app) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-        except !== undefined && holds(except, request)
+        isExcepted(request)
           ? app
           : Effect.flatMap(Scope.Scope, (scope) => Effect.flatMap(admit(scope), (isIn) => isIn ? app : closing)))
   )

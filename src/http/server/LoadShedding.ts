@@ -21,13 +21,13 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
 import { isObject } from "effect/Predicate"
 import * as AdaptiveLimit from "../../AdaptiveLimit.ts"
-import { guarded, holds } from "../../internal/guarded.ts"
+import { guarded } from "../../internal/guarded.ts"
 import { onlyKeys, optionalFunction, positiveMillis } from "../../internal/options.ts"
 import type { Outcome } from "../../Outcome.ts"
 import * as HttpOutcome from "../HttpOutcome.ts"
 import * as Problem from "../Problem.ts"
 import { install } from "./internal/install.ts"
-import type { Except, Middleware } from "./internal/middleware.ts"
+import { type Except, exceptionOf, type Middleware } from "./internal/middleware.ts"
 import { refused } from "./internal/problemResponse.ts"
 
 /**
@@ -65,9 +65,9 @@ const classify = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown
  */
 export const make = (options: Options = {}): Effect.Effect<Middleware> => {
   onlyKeys("LoadShedding", options, ["limit", "priority", "retryAfter", "except"])
-  const { except, limit, priority } = options
+  const { limit, priority } = options
   optionalFunction("LoadShedding", "priority", priority)
-  optionalFunction("LoadShedding", "except", except)
+  const isExcepted = exceptionOf("LoadShedding", options.except)
   const retryAfter = positiveMillis("LoadShedding", "retryAfter", options.retryAfter ?? "1 second") / 1000
   const full = refused(new Problem.Unavailable({ retryAfter }))
   const made = limit !== undefined && isLimit(limit) ? Effect.succeed(limit) : AdaptiveLimit.make("server", limit)
@@ -79,7 +79,7 @@ export const make = (options: Options = {}): Effect.Effect<Middleware> => {
     made,
     (limit): Middleware => (app) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-        except !== undefined && holds(except, request)
+        isExcepted(request)
           ? app
           : Effect.uninterruptible(app).pipe(
             (self) => limit.protect(self, { priority: priorityOf(request), classify }),

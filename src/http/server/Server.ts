@@ -18,12 +18,11 @@ import * as Effect from "effect/Effect"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import { isObject } from "effect/Predicate"
-import { holds } from "../../internal/guarded.ts"
-import { onlyKeys, optionalFunction, refuse } from "../../internal/options.ts"
+import { onlyKeys, refuse } from "../../internal/options.ts"
 import * as BodyLimit from "./BodyLimit.ts"
 import * as CallerRateLimit from "./CallerRateLimit.ts"
 import * as Drain from "./Drain.ts"
-import { type Except, type Middleware, pathOf } from "./internal/middleware.ts"
+import { type Except, exceptionOf, type Middleware, pathOf } from "./internal/middleware.ts"
 import * as LoadShedding from "./LoadShedding.ts"
 import * as ServerDeadline from "./ServerDeadline.ts"
 import * as ServerErrors from "./ServerErrors.ts"
@@ -107,10 +106,10 @@ export const layer = (
   const sparing = <O extends { readonly except?: Except | undefined }>(part: string, of: O): O => {
     // what was given is not shown: it may be a token in the wrong place
     if (!isObject(of)) throw new RangeError(`Server: ${part} must be an object of options`)
-    const except = optionalFunction(`Server: ${part}`, "except", of.except)
+    const isExcepted = exceptionOf(`Server: ${part}`, of.except)
     return {
       ...of,
-      except: (request) => health.has(pathOf(request)) || (except !== undefined && holds(except, request))
+      except: (request) => health.has(pathOf(request)) || isExcepted(request)
     }
   }
   const { callerRateLimit, errors = {}, loadShedding, tokens } = options

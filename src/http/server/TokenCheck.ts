@@ -18,12 +18,12 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as Layer from "effect/Layer"
 import { isObject } from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
-import { holds } from "../../internal/guarded.ts"
-import { onlyKeys, optionalFunction } from "../../internal/options.ts"
+import { onlyKeys } from "../../internal/options.ts"
+import { isHeaderName, isWord } from "../internal/headerText.ts"
 import * as InternalToken from "../InternalToken.ts"
 import * as Problem from "../Problem.ts"
 import { install } from "./internal/install.ts"
-import type { Except, Middleware } from "./internal/middleware.ts"
+import { type Except, exceptionOf, type Middleware } from "./internal/middleware.ts"
 import { refused } from "./internal/problemResponse.ts"
 
 /**
@@ -53,7 +53,7 @@ export const Caller: Context.Reference<string | undefined> = Context.Reference<s
   { defaultValue: () => undefined }
 )
 
-const isToken = (text: unknown): text is string => typeof text === "string" && /^[!-~]{1,8192}$/.test(text)
+const isToken = (text: unknown): text is string => isWord(text, 8192)
 
 /**
  * Compares in a time that depends on the length of `shown` alone: the known token
@@ -94,11 +94,11 @@ export const middleware = (options: Options): Middleware => {
   if (!isObject(options)) throw new RangeError("TokenCheck: options must be an object")
   onlyKeys("TokenCheck", options, ["tokens", "header", "except"])
   const accepted = known(options.tokens)
-  const except = optionalFunction("TokenCheck", "except", options.except)
-  const header = options.header?.toLowerCase() ?? InternalToken.header
-  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(header)) {
+  const isExcepted = exceptionOf("TokenCheck", options.except)
+  if (options.header !== undefined && !isHeaderName(options.header)) {
     throw new RangeError("TokenCheck: header must be the name of a header")
   }
+  const header = options.header?.toLowerCase() ?? InternalToken.header
   const isBearer = header === "authorization"
   const unknown = refused(new Problem.Unauthenticated({}), isBearer ? { "www-authenticate": "Bearer" } : {})
   const shownBy = (request: HttpServerRequest.HttpServerRequest): string | undefined => {
@@ -107,7 +107,7 @@ export const middleware = (options: Options): Middleware => {
   }
   return (app) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-      if (except !== undefined && holds(except, request)) return app
+      if (isExcepted(request)) return app
       const shown = shownBy(request)
       if (!isToken(shown)) return unknown
       let caller: string | undefined

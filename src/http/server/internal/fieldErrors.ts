@@ -1,9 +1,9 @@
 /** What a schema error says of a request, field by field. */
 import type * as HttpApiError from "effect/http-api/HttpApiError"
 import type * as Schema from "effect/Schema"
-import { split } from "../../internal/validationText.ts"
+import { inPart } from "../../internal/validationText.ts"
 import type { FieldError } from "../../Problem.ts"
-import { mismatches } from "../../ServiceError.ts"
+import { explain } from "../../Validation.ts"
 
 // keys come from the caller: neither their number nor their length may blow up the answer
 const maxErrors = 100
@@ -19,17 +19,12 @@ const places: { readonly [Kind in HttpApiError.HttpApiSchemaError["kind"]]: stri
   ResponseHeaders: undefined
 }
 
-const withHint = (error: FieldError): FieldError => {
-  const expected = error.hint === undefined ? /^Expected (.+)$/s.exec(error.message)?.[1] : undefined
-  return expected === undefined ? error : { ...error, hint: `Give ${expected}` }
-}
-
 export const fieldErrors = (
   error: Schema.SchemaError,
   kind: HttpApiError.HttpApiSchemaError["kind"]
 ): ReadonlyArray<FieldError> =>
-  mismatches(error).slice(0, maxErrors).map(({ message, path }) => {
+  explain(error).slice(0, maxErrors).map((found) => {
     const place = places[kind]
-    const field = (place === undefined ? path : [place, ...path]).join(".")
-    return withHint(split(field.slice(0, maxLength), message))
+    const whole = place === undefined ? found : inPart(place, found)
+    return { ...whole, field: whole.field.slice(0, maxLength) }
   })

@@ -7,6 +7,8 @@ import { guarded } from "../../../internal/guarded.ts"
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"] as const
 
+const isPath = (path: string): path is HttpRouter.PathInput => path === "*" || path.startsWith("/")
+
 export class KnownRoutes {
   private readonly router: FindMyWay.Router<true>
 
@@ -14,22 +16,17 @@ export class KnownRoutes {
     this.router = FindMyWay.make(config)
   }
 
-  private note(method: HttpMethod.HttpMethod | "*", path: HttpRouter.PathInput): void {
+  private note(method: HttpMethod.HttpMethod | "*", path: string): void {
     const paths = path.endsWith("/*") ? [path, path.slice(0, -2)] : [path]
-    for (const path of paths) {
+    for (const path of paths.filter(isPath)) {
       // what the router itself refuses is its own affair
-      guarded(() =>
-        method === "*"
-          ? this.router.all(path as HttpRouter.PathInput, true)
-          : this.router.on(method, path as HttpRouter.PathInput, true)
-      )
+      guarded(() => method === "*" ? this.router.all(path, true) : this.router.on(method, path, true))
     }
   }
 
   /** A router that is `router`, and notes what is added to it. */
   noting(router: HttpRouter.HttpRouter, prefix?: string): HttpRouter.HttpRouter {
-    const at = (path: string) =>
-      (prefix === undefined ? path : HttpRouter.prefixPath(path, prefix)) as HttpRouter.PathInput
+    const at = (path: string) => prefix === undefined ? path : HttpRouter.prefixPath(path, prefix)
     return {
       ...router,
       prefixed: (further) =>

@@ -4,6 +4,7 @@ import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { isObject } from "effect/Predicate"
 import { guarded } from "../../../internal/guarded.ts"
+import { kindOf } from "../../internal/problemKinds.ts"
 import type { Problem } from "../../Problem.ts"
 import * as RequestId from "../../RequestId.ts"
 
@@ -11,35 +12,26 @@ type Response = HttpServerResponse.HttpServerResponse
 
 const contentType = "application/problem+json"
 
-/** The codes and titles of what servers refuse by themselves, for which there is no class. */
-const byStatus: { readonly [Status in number]: readonly [code: string, title: string] } = {
-  400: ["bad_request", "The request cannot be understood"],
-  401: ["unauthenticated", "Not authenticated"],
-  403: ["forbidden", "The caller may not do this"],
-  404: ["not_found", "Not found"],
+/** What a status means that no class has. */
+const others: { readonly [Status in number]: readonly [code: string, title: string] } = {
   405: ["method_not_allowed", "This cannot be asked for in that way"],
   406: ["not_acceptable", "There is no form that the caller would take"],
   408: ["request_timeout", "The request took too long to arrive"],
-  409: ["conflict", "The request conflicts with what is there"],
   410: ["gone", "Gone"],
   413: ["payload_too_large", "The request is too large"],
   415: ["unsupported_media_type", "The request has a form that is not read here"],
-  422: ["validation_failed", "The request is not valid"],
   426: ["upgrade_required", "The request needs another protocol"],
-  429: ["rate_limited", "There are too many requests"],
-  500: ["internal", "The service has failed"],
-  501: ["not_implemented", "The service cannot do this"],
-  503: ["unavailable", "The service is not available"],
-  504: ["timeout", "There was no answer in time"]
+  501: ["not_implemented", "The service cannot do this"]
 }
 
 const fromStatus = (response: Response, status: number, requestId: string | undefined): Response => {
-  const [code, title] = byStatus[status] ?? ["http_error", "The request has failed"]
+  const [code, title] = others[status] ?? ["http_error", "The request has failed"]
+  const known = kindOf(status) ?? { type: `urn:effect-resilience:problem:${code}`, title, code }
   const body = {
-    type: `urn:effect-resilience:problem:${code}`,
+    type: known.type,
     status,
-    title,
-    code,
+    title: known.title,
+    code: known.code,
     ...(requestId !== undefined && { requestId })
   }
   const { "content-length": _, ...headers } = response.headers
