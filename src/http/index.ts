@@ -21,7 +21,7 @@ export * as HttpOutcome from "./HttpOutcome.ts"
 
 export * as Id from "./Id.ts"
 
-export * as Idempotency from "./Idempotency.ts"
+export * as Idempotency from "./server/Idempotency.ts"
 
 export * as InternalToken from "./InternalToken.ts"
 

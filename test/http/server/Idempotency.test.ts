@@ -3,10 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { HttpClient, HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import * as Idempotency from "../../src/http/Idempotency.ts"
-import { keyOf } from "../../src/http/internal/idempotencyRequest.ts"
-import { Answers } from "../../src/http/internal/idempotencyStore.ts"
-import { eventually } from "./server.ts"
+import * as Idempotency from "../../../src/http/server/Idempotency.ts"
+import { keyOf } from "../../../src/http/server/internal/idempotencyRequest.ts"
+import { Answers } from "../../../src/http/server/internal/idempotencyStore.ts"
+import { eventually } from "../server.ts"
 
 type Handler = Effect.Effect<
   HttpServerResponse.HttpServerResponse,

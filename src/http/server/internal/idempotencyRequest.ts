@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import type * as HttpServerError from "effect/http/HttpServerError"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
-import { isKey } from "./idempotencyKey.ts"
+import { isKey } from "../../internal/idempotencyKey.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
