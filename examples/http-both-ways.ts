@@ -104,7 +104,7 @@ const handlers = Layer.mergeAll(
 
 const server = HttpApiBuilder.layer(WorkApi).pipe(
   Layer.provide(handlers),
-  Layer.provide(Server.layer({ tokens: { tokens: { work: token }, header: "x-internal-token" } })),
+  Layer.provide(Server.layer({ tokenCheck: { tokens: { work: token }, header: "x-internal-token" } })),
   (routes) => HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })
 )
 

@@ -46,10 +46,10 @@ const routes = Layer.mergeAll(
 
 const behaviour = Server.layer({
   deadline: { max: "10 seconds" },
-  tokens: { tokens: { web: Redacted.make("a-token-of-the-web-shop") } },
+  tokenCheck: { tokens: { web: Redacted.make("a-token-of-the-web-shop") } },
   callerRateLimit: { limit: { kind: "fixed-window", permits: 100, per: "1 minute" } },
   loadShedding: {},
-  body: { maxBytes: 1_000 }
+  bodyLimit: { maxBytes: 1_000 }
 })
 
 // whoever stops the server gets hold of its `Drain`

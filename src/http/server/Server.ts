@@ -30,7 +30,8 @@ import * as ServerRequestId from "./ServerRequestId.ts"
 import * as TokenCheck from "./TokenCheck.ts"
 
 /**
- * What a server does beside its routes. All of it is optional.
+ * What a server does beside its routes. All of it is optional. The options have the
+ * names of the modules, without `Server`.
  *
  * @category models
  * @since 0.1.0
@@ -45,9 +46,9 @@ export interface Options {
   readonly errors?: ServerErrors.Options | undefined
   readonly drain?: Drain.Options | undefined
   readonly deadline?: ServerDeadline.Options | undefined
-  readonly body?: BodyLimit.Options | undefined
+  readonly bodyLimit?: BodyLimit.Options | undefined
   /** Default: no token is asked for. */
-  readonly tokens?: TokenCheck.Options | undefined
+  readonly tokenCheck?: TokenCheck.Options | undefined
   /** Default: no limit. */
   readonly callerRateLimit?: CallerRateLimit.Options | undefined
   /** Default: nothing is shed. `{}` sheds with the defaults of `LoadShedding`. */
@@ -97,8 +98,8 @@ export const layer = (
     "errors",
     "drain",
     "deadline",
-    "body",
-    "tokens",
+    "bodyLimit",
+    "tokenCheck",
     "callerRateLimit",
     "loadShedding"
   ])
@@ -112,16 +113,16 @@ export const layer = (
       except: (request) => health.has(pathOf(request)) || isExcepted(request)
     }
   }
-  const { callerRateLimit, errors = {}, loadShedding, tokens } = options
+  const { callerRateLimit, errors = {}, loadShedding, tokenCheck } = options
   const parts = [
     Effect.succeed(ServerRequestId.middleware),
     Effect.succeed(ServerErrors.middleware(errors)),
     Drain.make(sparing("drain", options.drain ?? {})),
-    tokens !== undefined && Effect.succeed(TokenCheck.middleware(sparing("tokens", tokens))),
+    tokenCheck !== undefined && Effect.succeed(TokenCheck.middleware(sparing("tokenCheck", tokenCheck))),
     callerRateLimit !== undefined && CallerRateLimit.make(sparing("callerRateLimit", callerRateLimit)),
     Effect.succeed(ServerDeadline.middleware(options.deadline)),
     loadShedding !== undefined && LoadShedding.make(sparing("loadShedding", loadShedding)),
-    Effect.succeed(BodyLimit.middleware(options.body))
+    Effect.succeed(BodyLimit.middleware(options.bodyLimit))
   ].filter((part) => part !== false)
   const composed = (innermost: Middleware) =>
     Effect.map(

@@ -209,7 +209,7 @@ describe("ServerErrors", () => {
 
   it.live("bodies that cannot be read, or are too much, are the caller's mistakes", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(api({ body: { maxBytes: 300_000 } }))
+      const ask = yield* serve(api({ bodyLimit: { maxBytes: 300_000 } }))
       const deep = (depth: number) => `${"{\"children\":[".repeat(depth)}${"]}".repeat(depth)}`
       const bodies: ReadonlyArray<readonly [RequestInit, number]> = [
         [post("{\"item\":"), 400],

@@ -93,7 +93,7 @@ describe("over real sockets", () => {
   for (const [name, client] of clients) {
     it.live(`${name}: A9, A10: answers and failures keep the connection alive, and carry the request id`, () =>
       Effect.gen(function*() {
-        const server = yield* start({ body: { maxBytes: 1000 } })
+        const server = yield* start({ bodyLimit: { maxBytes: 1000 } })
         const http = yield* HttpClient.HttpClient
         for (let round = 0; round < 20; round++) {
           for (
@@ -114,7 +114,7 @@ describe("over real sockets", () => {
 
     it.live(`${name}: a body that is too large is refused, with and without a length, and the server goes on`, () =>
       Effect.gen(function*() {
-        const server = yield* start({ body: { maxBytes: 1000 } })
+        const server = yield* start({ bodyLimit: { maxBytes: 1000 } })
         const http = yield* HttpClient.HttpClient
         const big = "x".repeat(100_000)
         const bodies = [

@@ -1,6 +1,6 @@
 /** A server in memory: what it answers to requests. */
 import { Clock, Effect, Layer, Logger, Schema } from "effect"
-import { HttpRouter, HttpServer } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import * as Problem from "../../../src/http/Problem.ts"
 
@@ -49,6 +49,12 @@ export const post = (body: unknown, headers: Record<string, string> = {}): Reque
   body: typeof body === "string" || body instanceof Uint8Array ? body as string : JSON.stringify(body),
   headers: { "content-type": "application/json", ...headers }
 })
+
+/** An answer of text. */
+export const text = (body: string) => Effect.succeed(HttpServerResponse.text(body))
+
+/** A request with these headers. */
+export const at = (headers: Record<string, string>): RequestInit => ({ headers })
 
 export interface Tree {
   readonly children?: ReadonlyArray<Tree> | undefined
