@@ -10,7 +10,9 @@
  *
  * A middleware that the API has must be on the group too, or strangers may ask what
  * exists: `Preflight.group.middleware(Auth)`, or `api.add(Preflight.group)` before
- * `api.middleware(Auth)`. Uploads and streams are not checked.
+ * `api.middleware(Auth)`. Uploads and streams are not checked. Of what is wrong, at
+ * most a hundred things are told for each part; of a part with more than 10,000
+ * values, the first alone.
  *
  * @since 0.1.0
  */
@@ -120,7 +122,8 @@ type TopLevel<Groups> = HttpApiGroup.Endpoints<Extract<Groups, { readonly topLev
 
 /**
  * What a server looks at beyond the schemas: fails with `ValidationFailed`, or
- * answers with a verdict, as the `check` of steps does. Any other answer is a yes.
+ * answers with a verdict, as the `check` of steps does. Any other answer is a yes,
+ * and any other error a defect.
  *
  * @category models
  * @since 0.1.0
@@ -476,10 +479,13 @@ const checkOf = (operation: parts.Operation, rule: AnyRule | undefined) => {
       Result.match({
         onFailure: (errors) => Effect.succeed<Verdict>({ valid: false, errors }),
         onSuccess: (request): Effect.Effect<Verdict, never, unknown> =>
-          rule === undefined ? Effect.succeed({ valid: true }) : Effect.match(Effect.suspend(() => rule(request)), {
-            onFailure: refusal,
-            onSuccess: (verdict) => verdict ?? { valid: true }
-          })
+          rule === undefined ? Effect.succeed({ valid: true }) : Effect.suspend(() => rule(request)).pipe(
+            Effect.map((verdict): Verdict => verdict ?? { valid: true }),
+            // any other error is against the types: it says nothing about the request
+            Effect.catch((error) =>
+              error instanceof Problem.ValidationFailed ? Effect.succeed(refusal(error)) : Effect.die(error)
+            )
+          )
       })
     )
 }

@@ -12,9 +12,9 @@
  */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import * as Outcome from "../Outcome.ts"
 import * as HttpOutcome from "./HttpOutcome.ts"
+import { foundIn } from "./internal/schemaIssues.ts"
 import type { Problem } from "./Problem.ts"
 
 /**
@@ -33,34 +33,15 @@ export class Mismatch extends Schema.Class<Mismatch>("effect-resilience/ServiceE
   }
 }
 
-// The default messages quote the value that was found, which may be a secret.
-const withoutValue = (message: string): string =>
-  message.replace(/, got [\s\S]*$/, "").replace(
-    /^(Unexpected key|Invalid data|Expected exactly one member)[\s\S]*$/,
-    "$1"
-  )
-
-const format = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => withoutValue(SchemaIssue.defaultLeafHook(issue)),
-  checkHook: (issue) => {
-    const message = SchemaIssue.defaultCheckHook(issue)
-    return message === undefined ? undefined : withoutValue(message)
-  }
-})
-
 /**
- * What a schema error found, without the values.
+ * What a schema error found, without the values: the first hundred, and of keys the
+ * first 200 characters.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const mismatches = (error: Schema.SchemaError): ReadonlyArray<Mismatch> =>
-  format(error.issue).issues.map((issue) =>
-    new Mismatch({
-      path: (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)),
-      message: withoutValue(issue.message)
-    })
-  )
+  foundIn(error.issue).map((found) => new Mismatch(found))
 
 const call = {
   /** The service that was called. */

@@ -19,9 +19,9 @@ import type * as SchemaAST from "effect/SchemaAST"
 import * as SchemaParser from "effect/SchemaParser"
 import { guarded } from "../internal/guarded.ts"
 import { aFunction, nonEmpty, onlyKeys, refuse } from "../internal/options.ts"
+import { foundIn } from "./internal/schemaIssues.ts"
 import * as text from "./internal/validationText.ts"
 import type { FieldError } from "./Problem.ts"
-import { mismatches } from "./ServiceError.ts"
 
 /**
  * A rule of a struct: goes into `schema.check(...)`.
@@ -220,13 +220,16 @@ export const rule = <T extends object>(options: RuleOptions<T>): Rule<T> => {
  * What a schema error says of each field: its name, what is wrong and, where one
  * is known, a hint. No value is quoted. The error of a request that an `HttpApi`
  * server refuses is the `cause` of its `HttpApiSchemaError`. Decode with `errors:
- * "all"` to learn of all fields at once.
+ * "all"` to learn of all fields at once: of the first hundred, whose names are cut
+ * at 200 characters.
  *
  * @category explaining
  * @since 0.1.0
  */
 export const explain = (error: Schema.SchemaError): ReadonlyArray<FieldError> =>
-  mismatches(error).map(({ message, path }) => text.split(path.join("."), message))
+  foundIn(error.issue).map(({ message, path }) => text.split(path.join(".").slice(0, maxField), message))
+
+const maxField = 200
 
 // Private parts. ----------------------------------------------------------------
 

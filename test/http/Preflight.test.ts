@@ -172,6 +172,49 @@ describe("Preflight", () => {
       )
     ))
 
+  const Lists = HttpApi.make("lists").add(
+    HttpApiGroup.make("lists").add(
+      HttpApiEndpoint.post("fill", "/lists", {
+        payload: Schema.Struct({
+          items: Schema.Array(Schema.String),
+          names: Schema.Record(Schema.String, Schema.String)
+        })
+      })
+    ),
+    Preflight.group
+  )
+
+  it.effect("an answer names at most a hundred mistakes, and cuts the names of fields, which are the caller's", () =>
+    Effect.gen(function*() {
+      const ask = Preflight.client(Lists, () => Effect.die("nothing is sent"))
+      const wrong = (count: number): ReadonlyArray<string> => Array.from({ length: count }, () => 1 as never)
+      const told = (items: ReadonlyArray<string>, names: Record<string, string> = {}) =>
+        Effect.map(
+          ask.lists.fill({ payload: { items, names } }),
+          (verdict) => verdict.valid ? [] : verdict.errors.map(({ field }) => field)
+        )
+      const some = yield* told(wrong(3))
+      assert.deepStrictEqual(some, ["payload.items.0", "payload.items.1", "payload.items.2"])
+      assert.strictEqual((yield* told(wrong(5_000))).length, 100)
+      // finding all of them would keep the server busy for seconds
+      assert.deepStrictEqual(yield* told(wrong(300_000)), ["payload.items.0"])
+      const [long] = yield* told([], { ["k".repeat(100_000)]: 1 as never })
+      assert.isAtMost(long?.length ?? Infinity, 210)
+    }))
+
+  it.effect("A14: a rule that fails against its type says nothing about the request, and shows nothing", () =>
+    Effect.gen(function*() {
+      const broken = Preflight.layer(Api, {
+        // a service that is written in plain JavaScript may
+        tasks: { create: () => Effect.fail(new Error("hunter2") as never) }
+      })
+      const failed = yield* Effect.flatMap(asking, (ask) => Effect.flip(ask.tasks.create(request))).pipe(
+        Effect.provide(Tasks.layerTest(Layer.merge(handlers, broken)))
+      )
+      assert.strictEqual(failed._tag, "Internal")
+      assert.notInclude(String(failed), "hunter2")
+    }))
+
   it("refuses an api without the group, and rules of unknown operations", () => {
     const without = HttpApi.make("bare").add(HttpApiGroup.make("tasks").add(HttpApiEndpoint.get("list", "/tasks")))
     assert.throws(() => Preflight.layer(without), RangeError, "Preflight.layer: the groups of the api")

@@ -213,6 +213,43 @@ describe("Validation in an HttpApi", () => {
     }))
 })
 
+describe("Validation.explain", () => {
+  it.effect("tells of a hundred fields at most, and cuts their names", () =>
+    Effect.gen(function*() {
+      const Numbers = Schema.Record(Schema.String, Schema.Number)
+      const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [String(n), "hunter2"]))
+      assert.strictEqual((yield* errorsOf(Numbers, many)).length, 100)
+      const [long] = yield* errorsOf(Numbers, { ["k".repeat(10_000)]: "hunter2" })
+      assert.strictEqual(long?.field.length, 200)
+    }))
+
+  it.effect("leaves the texts of rules as they are, and values out also where a schema reports them", () =>
+    Effect.gen(function*() {
+      const Plan = Schema.Struct({ items: Schema.Array(Schema.String) }).check(
+        Validation.rule({
+          holds: ({ items }) => items.length > 0,
+          message: "A plan has items, got none",
+          hint: "Add one"
+        })
+      )
+      assert.deepStrictEqual(yield* errorsOf(Plan, { items: [] }), [
+        { field: "", message: "A plan has items, got none", hint: "Add one" }
+      ])
+      const Strange = Schema.Struct({ a: Schema.Number, b: Schema.String.check(Schema.isMinLength(9)) })
+      const error = yield* Effect.flip(
+        Schema.decodeUnknownEffect(Strange)({ a: "hunter2", b: "hunter2", hunter: "hunter2" }, {
+          errors: "all",
+          reportInput: true,
+          onExcessProperty: "error"
+        })
+      )
+      const errors = Validation.explain(error)
+      assert.deepStrictEqual(errors.map(({ field }) => field), ["hunter", "a", "b"])
+      assert.notInclude(JSON.stringify(errors), "hunter2")
+      assert.strictEqual(errors[0]?.hint, "Leave it out")
+    }))
+})
+
 describe("Id", () => {
   const names = ["Project", "Agent", "Task", "Model", "Tool", "User", "Plan"] as const
 

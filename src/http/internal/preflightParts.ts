@@ -28,11 +28,8 @@ export interface Operation {
 
 const optionsOf = (annotations: Context.Context<never>): { readonly [Name in PartName]: SchemaAST.ParseOptions } => {
   const all = Context.getOrUndefined(annotations, HttpApi.ParseOptions)
-  const of = <I>(key: Context.Key<I, SchemaAST.ParseOptions>): SchemaAST.ParseOptions => ({
-    ...(Context.getOrUndefined(annotations, key) ?? all),
-    // all that is wrong, and not the first thing alone
-    errors: "all"
-  })
+  const of = <I>(key: Context.Key<I, SchemaAST.ParseOptions>): SchemaAST.ParseOptions =>
+    Context.getOrUndefined(annotations, key) ?? all ?? {}
   return {
     params: of(HttpApi.ParamsParseOptions),
     query: of(HttpApi.QueryParseOptions),
@@ -80,15 +77,41 @@ export const operationsOf = <ApiId extends string, Groups extends HttpApiGroup.C
   return operations
 }
 
+const maxValues = 10_000
+
+/** Whether there are so many values that finding all that is wrong with them would keep a server busy for seconds. */
+const isLarge = (value: unknown): boolean => {
+  const left = [value]
+  for (let seen = 0; left.length > 0; seen++) {
+    if (seen + left.length > maxValues) return true
+    const next = left.pop()
+    if (typeof next === "object" && next !== null) {
+      const inner: ReadonlyArray<unknown> = Array.isArray(next) ? next : Object.values(next)
+      if (inner.length > maxValues) return true
+      left.push(...inner)
+    }
+  }
+  return false
+}
+
 const through = (
-  run: (part: Part) => (value: unknown) => Effect.Effect<unknown, Schema.SchemaError, unknown>
+  run: (
+    part: Part
+  ) => (value: unknown, options: SchemaAST.ParseOptions) => Effect.Effect<unknown, Schema.SchemaError, unknown>
 ) =>
 (
   operation: Operation
 ): (
   request: object
 ) => Effect.Effect<Result.Result<Partial<Record<PartName, unknown>>, ReadonlyArray<FieldError>>, never, unknown> => {
-  const runs = operation.parts.map((part) => ({ name: part.name, run: run(part) }))
+  const runs = operation.parts.map((part) => {
+    const decode = run(part)
+    // all that is wrong, and not the first thing alone
+    return {
+      name: part.name,
+      run: (value: unknown) => decode(value, { ...part.options, errors: isLarge(value) ? "first" : "all" })
+    }
+  })
   return (request) => {
     const given = new Map<string, unknown>(Object.entries(request))
     return Effect.map(
@@ -112,7 +135,7 @@ const through = (
 }
 
 /** What is sent of a request; or what is wrong with it already. */
-export const encoding = through(({ options, schema }) => (value) => Schema.encodeUnknownEffect(schema)(value, options))
+export const encoding = through(({ schema }) => Schema.encodeUnknownEffect(schema))
 
 /** The request that was sent; or what is wrong with it. */
-export const decoding = through(({ options, schema }) => (value) => Schema.decodeUnknownEffect(schema)(value, options))
+export const decoding = through(({ schema }) => Schema.decodeUnknownEffect(schema))

@@ -10,7 +10,7 @@ export const join = (message: string, hint: string | undefined): string =>
 const guessed = (text: string): string | undefined =>
   text.startsWith("Missing key")
     ? "Give a value"
-    : text.startsWith("Unexpected key")
+    : text === "Expected no excess property"
     ? "Leave it out"
     : text.startsWith("Expected ")
     ? `Give ${text.slice("Expected ".length)}`

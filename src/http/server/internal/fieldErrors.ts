@@ -5,10 +5,6 @@ import { inPart } from "../../internal/validationText.ts"
 import type { FieldError } from "../../Problem.ts"
 import { explain } from "../../Validation.ts"
 
-// keys come from the caller: neither their number nor their length may blow up the answer
-const maxErrors = 100
-const maxLength = 200
-
 /** Where a field is, unless it is in the body. */
 const places: { readonly [Kind in HttpApiError.HttpApiSchemaError["kind"]]: string | undefined } = {
   Params: "params",
@@ -23,8 +19,7 @@ export const fieldErrors = (
   error: Schema.SchemaError,
   kind: HttpApiError.HttpApiSchemaError["kind"]
 ): ReadonlyArray<FieldError> =>
-  explain(error).slice(0, maxErrors).map((found) => {
+  explain(error).map((found) => {
     const place = places[kind]
-    const whole = place === undefined ? found : inPart(place, found)
-    return { ...whole, field: whole.field.slice(0, maxLength) }
+    return place === undefined ? found : inPart(place, found)
   })
