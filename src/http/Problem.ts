@@ -6,20 +6,21 @@
  * `requestId`, `retryAfter` (seconds) and `errors`. Each says by its outcome what
  * it means to breakers, retries and limits.
  *
- * | class               | status | code                 |
- * | ------------------- | ------ | -------------------- |
- * | `BadRequest`        | 400    | `bad_request`        |
- * | `Unauthenticated`   | 401    | `unauthenticated`    |
- * | `Forbidden`         | 403    | `forbidden`          |
- * | `NotFound`          | 404    | `not_found`          |
- * | `Conflict`          | 409    | `conflict`           |
- * | `ValidationFailed`  | 422    | `validation_failed`  |
- * | `RateLimited`       | 429    | `rate_limited`       |
- * | `Internal`          | 500    | `internal`           |
- * | `DatabaseFailed`    | 500    | `database_failed`    |
- * | `Unavailable`       | 503    | `unavailable`        |
- * | `CircuitBroken`     | 503    | `circuit_open`       |
- * | `UpstreamTimeout`   | 504    | `timeout`            |
+ * | class               | status | code                  |
+ * | ------------------- | ------ | --------------------- |
+ * | `BadRequest`        | 400    | `bad_request`         |
+ * | `Unauthenticated`   | 401    | `unauthenticated`     |
+ * | `Forbidden`         | 403    | `forbidden`           |
+ * | `NotFound`          | 404    | `not_found`           |
+ * | `Conflict`          | 409    | `conflict`            |
+ * | `RequestInProgress` | 409    | `request_in_progress` |
+ * | `ValidationFailed`  | 422    | `validation_failed`   |
+ * | `RateLimited`       | 429    | `rate_limited`        |
+ * | `Internal`          | 500    | `internal`            |
+ * | `DatabaseFailed`    | 500    | `database_failed`     |
+ * | `Unavailable`       | 503    | `unavailable`         |
+ * | `CircuitBroken`     | 503    | `circuit_open`        |
+ * | `UpstreamTimeout`   | 504    | `timeout`             |
  *
  * @since 0.1.0
  */
@@ -137,6 +138,20 @@ export class Conflict
 {}
 
 /**
+ * The same request, by its `Idempotency-Key`, is being carried out: with its
+ * `retryAfter` it says when to ask for the answer.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RequestInProgress extends kind<RequestInProgress>()(
+  "RequestInProgress",
+  "request_in_progress",
+  409,
+  "The same request is being carried out"
+) {}
+
+/**
  * The request can be understood, and its values are not valid: see `errors`.
  *
  * @category errors
@@ -216,6 +231,7 @@ export const kinds = {
   forbidden: Forbidden,
   not_found: NotFound,
   conflict: Conflict,
+  request_in_progress: RequestInProgress,
   validation_failed: ValidationFailed,
   rate_limited: RateLimited,
   internal: Internal,

@@ -3,15 +3,16 @@
  * meant.
  *
  * A body that is too large is answered with 413: by its `Content-Length` before it
- * is read, else as soon as it has become too large. Text that is no UTF-8 and JSON
- * that is nested too deeply are answered with 400.
+ * is read, else as soon as it has become too large. Text and forms that are no UTF-8
+ * and JSON that is nested too deeply are answered with 400.
  *
  * A handler that reads the body as a stream looks after its size itself, or its
  * schema does (`maxBytes` of the streams of `HttpApiSchema`), unless the length
  * was declared. How long a body may take is up to the server: see
  * `ServerDeadline`, and `requestTimeout` of `node:http`.
  *
- * It stands inside of all that refuses without a look at the body.
+ * It stands inside of all that refuses without a look at the body, and outside of
+ * load shedding and `Idempotency`, which read bodies.
  *
  * @since 0.1.0
  */
@@ -23,6 +24,7 @@ import type * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as UrlParams from "effect/http/UrlParams"
 import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { guarded } from "../../internal/guarded.ts"
@@ -30,6 +32,7 @@ import { integer, onlyKeys } from "../../internal/options.ts"
 import { install } from "./internal/install.ts"
 import { type Except, exceptionOf, type Middleware } from "./internal/middleware.ts"
 import { refusedWith } from "./internal/problemResponse.ts"
+import { withBody } from "./internal/requestBody.ts"
 
 /**
  * What is too much.
@@ -83,8 +86,8 @@ const looking = (
   const type = request.headers["content-type"]
   const isJson = type === undefined || /json/i.test(type)
   // The reader ends with the request, and not with who waits for it: ending it cuts the connection, and with it the answer.
-  const bytes = Effect.flatMap(Effect.forkIn(Effect.suspend(() => request.arrayBuffer), scope), Fiber.join)
-  const text = Effect.flatMap(bytes, (bytes) => {
+  const arrayBuffer = Effect.flatMap(Effect.forkIn(Effect.suspend(() => request.arrayBuffer), scope), Fiber.join)
+  const text = Effect.flatMap(arrayBuffer, (bytes) => {
     const text = guarded(() => utf8.decode(bytes))
     if (text === undefined) return Effect.fail(unreadable(request, "The body is no UTF-8"))
     return isJson && isDeeper(text, maxDepth)
@@ -96,15 +99,12 @@ const looking = (
       try: () => text === "" ? null : JSON.parse(text),
       catch: () => unreadable(request, "The body is no JSON")
     }))
-  // everything else stays the request's own: platforms read what they need off their own class
-  return Object.create(request, {
-    arrayBuffer: { value: bytes },
-    text: { value: text },
-    json: { value: json },
-    modify: {
-      value: (options: Parameters<typeof request.modify>[0]) => looking(request.modify(options), maxDepth, scope)
-    }
-  })
+  // a leading question mark belongs to the form, which `URLSearchParams` would drop
+  const urlParamsBody = Effect.map(
+    text,
+    (text) => UrlParams.fromInput(new URLSearchParams(text.replace(/^\?/, "%3F")))
+  )
+  return withBody(request, { arrayBuffer, text, json, urlParamsBody })
 }
 
 /**

@@ -4,8 +4,9 @@
  *
  * The first request with a key runs, and its answer is kept. The same request
  * again gets that answer, with `idempotency-replayed: true`, and no handler runs.
- * While the first one still runs, another is answered with 409 and `Retry-After`;
- * another request with the same key with 422; a key that is none with 400. An
+ * While the first one still runs, another is answered with 409 `request_in_progress`
+ * and `Retry-After`; another request with the same key with 422; a key that is none
+ * with 400. An
  * answer that says that trying again may help (5xx, 401, 408, 409, 425, 429) is not
  * kept, and neither is anything of a request that was interrupted.
  *
@@ -21,12 +22,14 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { guarded, holds } from "../../internal/guarded.ts"
@@ -96,9 +99,13 @@ export class StoreFailed extends Schema.TaggedError<StoreFailed>()("IdempotencyS
 
 /**
  * Where answers are kept. A store that others share has a lease for what runs, as
- * its server may die, and only the owner of a key may finish or release it. Its
- * effects are not interrupted, so they have to end by themselves. Keys and
+ * its server may die, and only the owner of a key may finish or release it. Keys and
  * fingerprints are digests: what a caller has sent cannot be read from them.
+ *
+ * Its effects are not interrupted, so they have to end by themselves. `finish` is
+ * tried once more where it fails, and an answer waits for it no longer than 5 seconds.
+ * Any failure of the store is logged; one of `begin` is answered with 503, and those
+ * of the others change no answer.
  *
  * @category services
  * @since 0.1.0
@@ -189,7 +196,8 @@ export interface Options {
   /**
    * On whose behalf a request is made; `caller` is the name of the token that
    * `TokenCheck` has accepted. Default: that name, else the credentials that were
-   * sent (`authorization`, `cookie`, `x-api-key`) as a digest. Where it throws, the
+   * sent (`authorization`, `cookie`, `x-api-key`,
+   * `x-internal-token`) as a digest. Where it throws, the
    * request is answered with 500.
    */
   readonly caller?:
@@ -207,8 +215,10 @@ const temporary = [401, 408, 409, 425, 429]
  * Carries out each request with an `Idempotency-Key` once. Bad options throw a
  * `RangeError`.
  *
- * The method, path, query and body of a request are its fingerprint; of bodies that
- * are neither JSON, text nor a form, such as uploads, the type and length alone. An
+ * The method, path, query and body of a request are its fingerprint, whatever host it
+ * was sent to; of bodies that are neither JSON, text nor a form, such as uploads, the
+ * type and length alone. A `Problem` or a response in the error channel of a plain
+ * route is kept like any other answer. An
  * answer that is not kept whole, because it is a stream or too large, is answered
  * with 409 when it is asked for again: the work is done, and not repeated.
  *
@@ -290,20 +300,69 @@ const middleware = (store: Store["Service"], settings: Settings): Middleware => 
     const read = yield* Effect.result(Effect.interruptible(fingerprintOf(request)))
     // too large, or broken off
     if (Result.isFailure(read)) return yield* HttpServerRespondable.toResponse(read.failure)
+    const { fingerprint, request: held } = read.success
     const scoped = yield* scopeOf(request, caller.name, key)
-    const begun = yield* Effect.result(store.begin(scoped, read.success))
-    // without the store nobody can tell whether the work is done already
-    if (Result.isFailure(begun)) return yield* refused(new Problem.Unavailable({}))
-    if (begun.success._tag !== "Started") return yield* repeated(begun.success, read.success)
-    const { owner } = begun.success
-    return yield* Effect.onExit(app, (exit) =>
-      // a store that fails now changes nothing for this caller; what runs there ends with its lease
-      Effect.ignore(
-        Exit.isSuccess(exit) && holds(settings.keeps, exit.value.status)
-          ? store.finish(scoped, owner, answerOf(exit.value, settings.maxBodyBytes))
-          : store.release(scoped, owner)
-      ))
+    const begun = yield* Effect.exit(Effect.suspend(() => store.begin(scoped, fingerprint)))
+    if (Exit.isFailure(begun)) {
+      yield* Effect.logError("The store of idempotency keys could not be asked", begun.cause)
+      // without it nobody can tell whether the work is done already
+      return yield* refused(new Problem.Unavailable({}))
+    }
+    if (begun.value._tag !== "Started") return yield* repeated(begun.value, fingerprint)
+    const { owner } = begun.value
+    return yield* answering(app, settings.keeps).pipe(
+      Effect.provideService(HttpServerRequest.HttpServerRequest, held),
+      Effect.onExit((exit) => {
+        if (!Exit.isSuccess(exit) || !holds(settings.keeps, exit.value.status)) {
+          return settled(Effect.suspend(() => store.release(scoped, owner)))
+        }
+        const answer = answerOf(exit.value, settings.maxBodyBytes)
+        const finish = Effect.suspend(() => store.finish(scoped, owner, answer))
+        // the work is done, and would be done again if the store did not know: that is worth a second try
+        return settled(Effect.catchCause(finish, () => finish))
+      })
+    )
   })
+
+/** A refusal in the error channel of a plain route is its answer, and kept like one. */
+const answering = <E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  keeps: Settings["keeps"]
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
+  Effect.catch(app, (error) => {
+    const refusal = refusalOf(error)
+    if (refusal === undefined || !holds(keeps, refusal.status)) return Effect.fail(error)
+    return HttpServerResponse.isHttpServerResponse(refusal)
+      ? Effect.succeed(refusal)
+      : HttpServerRespondable.toResponse(refusal)
+  })
+
+// what another service has told us is no answer of ours: see `ServerErrors`
+const refusalOf = (error: unknown): Problem.Problem | HttpServerResponse.HttpServerResponse | undefined =>
+  guarded(() =>
+    HttpServerResponse.isHttpServerResponse(error) || Problem.isProblem(error) && Problem.originOf(error) === undefined
+      ? error
+      : undefined
+  )
+
+const patience = "5 seconds"
+
+/**
+ * Waits until the store knows how a request has ended, but not for ever: the answer
+ * is not held up by a store that hangs, nor changed by one that fails. What is left
+ * running there ends with its lease.
+ */
+const settled = (write: Effect.Effect<void, StoreFailed>): Effect.Effect<void> =>
+  write.pipe(
+    Effect.catchCause((cause) => Effect.logError("The end of a request could not be stored under its key", cause)),
+    Effect.forkDetach({ startImmediately: true }),
+    Effect.flatMap((fiber) => Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), patience)),
+    Effect.flatMap((done) =>
+      Option.isSome(done)
+        ? Effect.void
+        : Effect.logError(`The end of a request is still not stored under its key after ${patience}`)
+    )
+  )
 
 /** The answer to a request whose key is known. */
 const repeated = (
@@ -322,7 +381,7 @@ const repeated = (
     )
   }
   if (begun._tag === "Running") {
-    return refused(new Problem.Conflict({ detail: "The same request is being carried out", retryAfter: 1 }))
+    return refused(new Problem.RequestInProgress({ retryAfter: 1 }))
   }
   const { body, headers, status } = begun.answer
   if (body === null) {

@@ -1,12 +1,15 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
+import { Cause, Deferred, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
 import { HttpClient, HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
+import * as Problem from "../../../src/http/Problem.ts"
 import * as Idempotency from "../../../src/http/server/Idempotency.ts"
 import { keyOf } from "../../../src/http/server/internal/idempotencyRequest.ts"
 import { Answers } from "../../../src/http/server/internal/idempotencyStore.ts"
+import * as Server from "../../../src/http/server/Server.ts"
 import { eventually } from "../server.ts"
+import { post, serve } from "./support.ts"
 
 type Handler = Effect.Effect<
   HttpServerResponse.HttpServerResponse,
@@ -37,15 +40,16 @@ const serving = (options: Idempotency.Options = {}, memory: Idempotency.MemoryOp
       headers: Record<string, string>,
       request: {
         readonly body?: string
+        readonly host?: string
         readonly path?: string
         readonly method?: string
         readonly signal?: AbortSignal
       } = {}
     ) =>
       Effect.promise(async () => {
-        const { body = "{\"item\":1}", method = "POST", path = "/orders", signal } = request
+        const { body = "{\"item\":1}", host = "http://shop", method = "POST", path = "/orders", signal } = request
         const response = await web.handler(
-          new Request(`http://shop${path}`, {
+          new Request(`${host}${path}`, {
             method,
             body,
             headers: { "content-type": "application/json", ...headers },
@@ -110,6 +114,65 @@ describe("Idempotency", () => {
       assert.strictEqual((yield* send(key, { body: "hello" })).body, "hello")
     }))
 
+  it.effect("the handler may read the body as a stream, or under a prefix, and in several ways", () =>
+    Effect.gen(function*() {
+      const { handle, send } = yield* serving()
+      handle(
+        Effect.gen(function*() {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const streamed = yield* Stream.mkString(Stream.decodeText(request.stream))
+          const again = yield* request.modify({ url: "/else" }).text
+          const bytes = yield* request.modify({ url: "/else" }).arrayBuffer
+          return HttpServerResponse.text(`${streamed} ${again} ${bytes.byteLength}`)
+        }).pipe(Effect.orDie)
+      )
+      assert.strictEqual((yield* send(key, { body: "hello" })).body, "hello hello 5")
+    }))
+
+  it.effect("the host that a request was sent to makes no difference", () =>
+    Effect.gen(function*() {
+      const { send, state } = yield* serving()
+      yield* send(key)
+      const other = yield* send(key, { host: "https://other:8443" })
+      assert.strictEqual(other.headers.get("idempotency-replayed"), "true")
+      assert.strictEqual((yield* send(key, { host: "http://shop", path: "/others" })).status, 422)
+      assert.strictEqual(state.calls, 1)
+    }))
+
+  it.effect("another content type, and an upload of another length, make another request", () =>
+    Effect.gen(function*() {
+      const { send, state } = yield* serving()
+      yield* send({ ...key, "content-type": "text/plain" }, { body: "a=1" })
+      const form = yield* send({ ...key, "content-type": "application/x-www-form-urlencoded" }, { body: "a=1" })
+      assert.strictEqual(form.status, 422)
+      const upload = { "idempotency-key": "up", "content-type": "multipart/form-data; boundary=a" }
+      yield* send({ ...upload, "content-length": "7" })
+      const boundary = "multipart/form-data; boundary=b"
+      const same = yield* send({ ...upload, "content-length": "7", "content-type": boundary })
+      assert.strictEqual(same.headers.get("idempotency-replayed"), "true")
+      assert.strictEqual((yield* send({ ...upload, "content-length": "8" })).status, 422)
+      assert.strictEqual(state.calls, 2)
+    }))
+
+  it.effect("what a plain route says by its error channel is kept like an answer", () =>
+    Effect.gen(function*() {
+      const { handle, send, state } = yield* serving()
+      const failing = (error: unknown) => handle(Effect.fail(error as never))
+      failing(new Problem.Forbidden({ detail: "not yours" }))
+      yield* send(key)
+      const again = yield* send(key)
+      assert.deepStrictEqual([again.status, JSON.parse(again.body).detail], [403, "not yours"])
+      assert.strictEqual(again.headers.get("idempotency-replayed"), "true")
+      failing(HttpServerResponse.empty({ status: 410 }))
+      yield* send({ "idempotency-key": "gone" })
+      assert.strictEqual((yield* send({ "idempotency-key": "gone" })).headers.get("idempotency-replayed"), "true")
+      assert.strictEqual(state.calls, 2)
+      failing(new Problem.Unavailable({}))
+      yield* send({ "idempotency-key": "down" })
+      yield* send({ "idempotency-key": "down" })
+      assert.strictEqual(state.calls, 4)
+    }))
+
   it.effect("answers another request with the same key with 422: other body, path or method", () =>
     Effect.gen(function*() {
       const { send, state } = yield* serving({ methods: ["POST", "PUT"] })
@@ -142,7 +205,7 @@ describe("Idempotency", () => {
       const during = yield* send(key)
       assert.strictEqual(during.status, 409)
       assert.strictEqual(during.headers.get("retry-after"), "1")
-      assert.strictEqual(JSON.parse(during.body).code, "conflict")
+      assert.strictEqual(JSON.parse(during.body).code, "request_in_progress")
       assert.strictEqual((yield* send(key, { body: "{}" })).status, 422)
       yield* Deferred.succeed(go, undefined)
       assert.strictEqual((yield* Fiber.join(first)).body, "done")
@@ -168,7 +231,12 @@ describe("Idempotency", () => {
       yield* byCredentials.send(key)
       yield* byCredentials.send({ ...key, cookie: "session=1" })
       yield* byCredentials.send({ ...key, "x-api-key": "k" })
-      assert.strictEqual(byCredentials.state.calls, 5)
+      yield* byCredentials.send({ ...key, "x-internal-token": "k" })
+      assert.strictEqual(byCredentials.state.calls, 6)
+      // what belongs to one header is not taken for another's
+      yield* byCredentials.send({ ...key, authorization: "ab" })
+      yield* byCredentials.send({ ...key, authorization: "a", cookie: "b" })
+      assert.strictEqual(byCredentials.state.calls, 8)
 
       const bySubject = yield* serving({ caller: ({ headers }) => headers["x-subject"] })
       yield* bySubject.send({ ...key, "x-subject": "ann", authorization: "Bearer 1" })
@@ -234,6 +302,15 @@ describe("Idempotency", () => {
       yield* own.send(key)
       yield* own.send(key)
       assert.strictEqual(own.state.calls, 1)
+      const broken = yield* serving({
+        keeps: () => {
+          throw new Error("hunter2")
+        }
+      })
+      assert.strictEqual((yield* broken.send(key)).body, "done")
+      assert.strictEqual((yield* broken.send(key)).body, "done")
+      assert.strictEqual((yield* broken.snapshot).running, 0)
+      assert.strictEqual(broken.state.calls, 2)
     }))
 
   it.effect("an answer that cannot be kept is not made twice", () =>
@@ -256,6 +333,14 @@ describe("Idempotency", () => {
       state.answer = HttpServerResponse.setCookieUnsafe(HttpServerResponse.text("in"), "session", "hunter2")
       assert.include((yield* send(key)).headers.get("set-cookie") ?? "", "hunter2")
       assert.isNull((yield* send(key)).headers.get("set-cookie"))
+      const other = { "idempotency-key": "in a header".replaceAll(" ", "-") }
+      state.answer = HttpServerResponse.text("in", {
+        headers: { "set-cookie": "session=hunter2", "x-request-id": "r" }
+      })
+      yield* send(other)
+      const again = yield* send(other)
+      assert.isNull(again.headers.get("set-cookie"))
+      assert.isNull(again.headers.get("x-request-id"))
     }))
 
   it.effect("an interrupted request gives its key back", () =>
@@ -292,29 +377,97 @@ describe("Idempotency", () => {
       assert.strictEqual(state.calls, 5)
     }))
 
-  it.effect("a store that fails is answered with 503, and no work is done", () =>
+  const begun: Idempotency.Begun = { _tag: "Started", owner: "1" }
+  const failed = Effect.fail(new Idempotency.StoreFailed({}))
+
+  /** What a server answers whose store is this one, and what it logs. */
+  const withStore = (store: Partial<Idempotency.Store["Service"]>, status = 200) =>
     Effect.gen(function*() {
-      let calls = 0
-      const failed = Effect.fail(new Idempotency.StoreFailed({}))
-      const store = Layer.succeed(Idempotency.Store, {
-        begin: () => failed,
-        finish: () => failed,
-        release: () => failed,
-        snapshot: failed
+      const state = { calls: 0 }
+      const lines: Array<string> = []
+      const logger = Logger.make(({ cause, fiber, message }) => {
+        const { requestId } = fiber.getRef(References.CurrentLogAnnotations)
+        lines.push(`${String(requestId)} ${String(message)} ${Cause.pretty(cause)}`)
       })
-      const { dispose, handler } = HttpRouter.toWebHandler(
-        HttpRouter.add("POST", "/", Effect.sync(() => HttpServerResponse.text(`${calls++}`))).pipe(
+      const ask = yield* serve(
+        HttpRouter.add(
+          "POST",
+          "/",
+          Effect.sync(() => HttpServerResponse.text(`${++state.calls}`, { status }))
+        ).pipe(
           Layer.provide(Idempotency.layer()),
-          Layer.provide(store)
+          Layer.provide(Layer.succeed(Idempotency.Store, {
+            begin: () => Effect.succeed(begun),
+            finish: () => Effect.void,
+            release: () => Effect.void,
+            snapshot: failed,
+            ...store
+          })),
+          Layer.provide(Server.layer())
         ),
-        { disableLogger: true }
+        { logger: Logger.layer([logger]) }
       )
-      const response = yield* Effect.promise(() =>
-        handler(new Request("http://shop/", { method: "POST", headers: key }))
-      )
-      assert.strictEqual(response.status, 503)
-      assert.strictEqual(calls, 0)
-      yield* Effect.promise(() => dispose())
+      return { state, lines, send: ask("/", post({}, { ...key, "x-request-id": "r-1" })) }
+    })
+
+  it.effect("a store that cannot be asked is answered with 503 and logged, and no work is done", () =>
+    Effect.gen(function*() {
+      for (const begin of [() => failed, () => Effect.die(new Error("hunter2"))]) {
+        const { lines, send, state } = yield* withStore({ begin })
+        const answer = yield* send
+        assert.strictEqual(answer.status, 503)
+        assert.notInclude(answer.text, "hunter2")
+        assert.strictEqual(state.calls, 0)
+        assert.strictEqual(lines.length, 1)
+        assert.match(lines[0] ?? "", /^r-1 The store/)
+      }
+    }))
+
+  it.effect("a store that fails or dies after the work changes no answer, is tried once more, and logged", () =>
+    Effect.gen(function*() {
+      for (const bad of [failed, Effect.die(new Error("store is down"))]) {
+        let tries = 0
+        const finish = (times: number) => () => Effect.suspend(() => ++tries > times ? Effect.void : bad)
+        const once = yield* withStore({ finish: finish(1) })
+        assert.deepInclude(yield* once.send, { status: 200, text: "1" })
+        assert.deepStrictEqual([tries, once.lines], [2, []])
+        tries = 0
+        const never = yield* withStore({ finish: finish(9) })
+        assert.deepInclude(yield* never.send, { status: 200, text: "1" })
+        assert.strictEqual(tries, 2)
+        assert.strictEqual(never.lines.length, 1)
+        assert.match(
+          never.lines[0] ?? "",
+          /^r-1 The end of a request could not be stored .*(?:StoreFailed|store is down)/
+        )
+        const release = yield* withStore({ release: () => bad }, 503)
+        assert.strictEqual((yield* release.send).status, 503)
+        assert.strictEqual(release.lines.length, 1)
+      }
+    }))
+
+  it.effect("a store that hangs holds an answer up for 5 seconds, and is left to end by itself", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const asked = yield* Deferred.make<void>()
+      let finished = 0
+      const { lines, send } = yield* withStore({
+        finish: () =>
+          Deferred.succeed(asked, undefined).pipe(
+            Effect.andThen(Deferred.await(gate)),
+            Effect.andThen(Effect.sync(() => void finished++))
+          )
+      })
+      const fiber = yield* Effect.forkChild(send)
+      yield* Deferred.await(asked)
+      yield* TestClock.adjust("4999 millis")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.deepInclude(yield* Fiber.join(fiber), { status: 200, text: "1" })
+      assert.match(lines.join(), /^r-1 The end of a request is still not stored/)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Effect.yieldNow
+      assert.strictEqual(finished, 1)
     }))
 
   it("over random steps the store keeps to its bounds, and only owners finish", () => {

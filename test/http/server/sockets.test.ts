@@ -1,21 +1,10 @@
-import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Stream } from "effect"
-import {
-  FetchHttpClient,
-  HttpBody,
-  HttpClient,
-  HttpClientRequest,
-  HttpRouter,
-  HttpServer,
-  HttpServerResponse
-} from "effect/http"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
-import { connect } from "node:net"
-import * as Drain from "../../../src/http/server/Drain.ts"
-import * as Server from "../../../src/http/server/Server.ts"
+import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
+import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest, HttpRouter, HttpServerResponse } from "effect/http"
+import type * as Server from "../../../src/http/server/Server.ts"
 import { eventually } from "../server.ts"
+import { listen, raw } from "./listening.ts"
 import { apiRoutes } from "./support.ts"
 
 const clients = [
@@ -28,7 +17,6 @@ const text = (body: string) => Effect.succeed(HttpServerResponse.text(body))
 /** A real server with the routes of the api and some more. */
 const start = (options: Server.Options = {}) =>
   Effect.gen(function*() {
-    const node = createServer()
     const started = yield* Deferred.make<void>()
     const ended = yield* Deferred.make<void>()
     const routes = Layer.mergeAll(
@@ -58,35 +46,8 @@ const start = (options: Server.Options = {}) =>
         ))
       )
     )
-    const context = yield* Layer.build(
-      HttpRouter.serve(routes.pipe(Layer.provideMerge(Server.layer(options))), { disableListenLog: true }).pipe(
-        Layer.provideMerge(NodeHttpServer.layer(() => node, { port: 0, gracefulShutdownTimeout: 100 })),
-        Layer.provideMerge(Logger.layer([]))
-      )
-    )
-    const { drain, inFlight } = yield* Drain.Drain.pipe(Effect.provide(context))
-    yield* HttpServer.HttpServer.pipe(Effect.provide(context))
-    const { port } = node.address() as AddressInfo
-    const connections = Effect.callback<number>((resume) => {
-      node.getConnections((_, count) => resume(Effect.succeed(count)))
-    })
-    return { drain, inFlight, connections, port, url: `http://localhost:${port}`, started, ended }
-  })
-
-/** Writes to a socket as it is, and answers with all that came back until it was closed. */
-const raw = (port: number, request: string, options: { readonly end: boolean }) =>
-  Effect.callback<string>((resume) => {
-    let answer = ""
-    const socket = connect(port, "localhost", () => {
-      socket.write(request)
-      if (options.end) setTimeout(() => socket.destroy(), 50)
-    })
-    socket.on("data", (data) => {
-      answer += data.toString()
-    })
-    socket.on("error", () => {})
-    socket.on("close", () => resume(Effect.succeed(answer)))
-    return Effect.sync(() => socket.destroy())
+    const server = yield* listen(routes, options)
+    return { ...server, started, ended }
   })
 
 describe("over real sockets", () => {

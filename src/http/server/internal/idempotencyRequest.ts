@@ -5,6 +5,8 @@ import * as Hex from "effect/encoding/Hex"
 import type * as HttpServerError from "effect/http/HttpServerError"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import { isKey } from "../../internal/idempotencyKey.ts"
+import * as InternalToken from "../../InternalToken.ts"
+import { held } from "./requestBody.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -27,7 +29,7 @@ const digest = (parts: ReadonlyArray<string | Uint8Array>): Effect.Effect<string
   )
 }
 
-const credentials = ["authorization", "cookie", "x-api-key"]
+const credentials = ["authorization", "cookie", "x-api-key", InternalToken.header]
 
 /** The key for one caller. A name and credentials are told apart: the one cannot be made up to look like the other. */
 export const scopeOf = ({ headers }: Request, caller: string | undefined, key: string): Effect.Effect<string> =>
@@ -37,16 +39,27 @@ export const scopeOf = ({ headers }: Request, caller: string | undefined, key: s
       : ["caller", key, caller]
   )
 
-// What is read here is read again by the handler; a body that is no text may be a stream, which can be read once.
+// a body that is no text may be large, or a stream that has no end
 const isText = (contentType: string | undefined): boolean =>
   contentType === undefined || /^(?:text\/|application\/(?:.*json|x-www-form-urlencoded))/i.test(contentType) &&
     !/ndjson|jsonl|event-stream/i.test(contentType)
 
-/** What a request asks for, as a digest. */
-export const fingerprintOf = (request: Request): Effect.Effect<string, HttpServerError.HttpServerError> => {
+/** What is asked for, wherever the request was sent to: an instance behind another name is the same service. */
+const pathOf = (url: string): string => url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, "")
+
+/** What a request asks for, as a digest; and the request for who reads its body after this. */
+export const fingerprintOf = (
+  request: Request
+): Effect.Effect<{ readonly fingerprint: string; readonly request: Request }, HttpServerError.HttpServerError> => {
   const type = request.headers["content-type"]
-  const asked = [request.method, request.originalUrl, type?.replace(/;\s*boundary=.*$/, "") ?? ""]
+  const asked = [request.method, pathOf(request.originalUrl), type?.replace(/;\s*boundary=.*$/, "") ?? ""]
   return isText(type)
-    ? Effect.flatMap(request.arrayBuffer, (body) => digest([...asked, new Uint8Array(body)]))
-    : digest([...asked, request.headers["content-length"] ?? ""])
+    ? Effect.flatMap(
+      held(request),
+      ({ bytes, request }) => Effect.map(digest([...asked, bytes]), (fingerprint) => ({ fingerprint, request }))
+    )
+    : Effect.map(
+      digest([...asked, request.headers["content-length"] ?? ""]),
+      (fingerprint) => ({ fingerprint, request })
+    )
 }
