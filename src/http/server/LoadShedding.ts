@@ -6,6 +6,11 @@
  * handlers take and from the answers that say they have failed. What is too much
  * is answered at once with 503 and `Retry-After`. Lower priorities are shed first.
  *
+ * A request takes its place when its body has arrived, if that is declared to have at
+ * most 65,536 bytes; larger ones, and those of no declared length, are read by the
+ * handler, in its place. Under a `ServerDeadline` what `max` cuts short is a failure,
+ * and what the caller's own deadline cuts short says nothing.
+ *
  * It stands inside of everything that refuses for other reasons: what is refused
  * there says nothing about room. Leave health endpoints out by `except`, or a full
  * server is taken for a dead one.
@@ -29,6 +34,7 @@ import * as Problem from "../Problem.ts"
 import { install } from "./internal/install.ts"
 import { type Except, exceptionOf, type Middleware } from "./internal/middleware.ts"
 import { refused } from "./internal/problemResponse.ts"
+import { held } from "./internal/requestBody.ts"
 
 /**
  * What is shed, and how.
@@ -56,6 +62,23 @@ const priorities: ReadonlySet<unknown> = new Set(["critical", "sheddable", "back
 const classify = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>): Outcome | undefined =>
   exit._tag === "Success" ? HttpOutcome.fromStatus(exit.value.status) : undefined
 
+const maxAwaited = 65_536
+
+/** The request when its body is there, if that is small: a caller that sends it slowly takes no permit meanwhile. */
+const arrived = (
+  request: HttpServerRequest.HttpServerRequest
+): Effect.Effect<HttpServerRequest.HttpServerRequest> => {
+  const length = Number(request.headers["content-length"])
+  return length > 0 && length <= maxAwaited
+    ? held(request).pipe(
+      Effect.map(({ request }) => request),
+      Effect.interruptible,
+      // whoever reads the body meets the same failure
+      Effect.catch(() => Effect.succeed(request))
+    )
+    : Effect.succeed(request)
+}
+
 /**
  * Makes the middleware itself, with its limit, for use without a router. The
  * options are checked at once, and a bad one throws a `RangeError`.
@@ -81,11 +104,13 @@ export const make = (options: Options = {}): Effect.Effect<Middleware> => {
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
         isExcepted(request)
           ? app
-          : Effect.uninterruptible(app).pipe(
-            (self) => limit.protect(self, { priority: priorityOf(request), classify }),
-            Effect.interruptible,
-            Effect.catchIf((error) => error instanceof AdaptiveLimit.LimitExceeded, () => full)
-          ))
+          : Effect.flatMap(arrived(request), (request) =>
+            Effect.uninterruptible(app).pipe(
+              Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+              (self) => limit.protect(self, { priority: priorityOf(request), classify }),
+              Effect.interruptible,
+              Effect.catchIf((error) => error instanceof AdaptiveLimit.LimitExceeded, () => full)
+            )))
   )
 }
 

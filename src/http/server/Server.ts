@@ -3,7 +3,7 @@
  * one call.
  *
  * From the outside in: request id, errors as problems, drain, tokens, rate limits
- * by caller, deadline, load shedding, limits of the body, and again errors as
+ * by caller, deadline, limits of the body, load shedding, and again errors as
  * problems, so that load shedding sees what callers see. Request ids, errors,
  * drain, deadlines and the limits of the body are always there; the others where
  * they have options.
@@ -121,8 +121,8 @@ export const layer = (
     tokenCheck !== undefined && Effect.succeed(TokenCheck.middleware(sparing("tokenCheck", tokenCheck))),
     callerRateLimit !== undefined && CallerRateLimit.make(sparing("callerRateLimit", callerRateLimit)),
     Effect.succeed(ServerDeadline.middleware(options.deadline)),
-    loadShedding !== undefined && LoadShedding.make(sparing("loadShedding", loadShedding)),
-    Effect.succeed(BodyLimit.middleware(options.bodyLimit))
+    Effect.succeed(BodyLimit.middleware(options.bodyLimit)),
+    loadShedding !== undefined && LoadShedding.make(sparing("loadShedding", loadShedding))
   ].filter((part) => part !== false)
   const composed = (innermost: Middleware) =>
     Effect.map(

@@ -13,7 +13,9 @@
  * `Effect.uninterruptible`, or its route does: then the answer comes when it is
  * done.
  *
- * It stands outside of load shedding, so that a wait there counts.
+ * It stands outside of load shedding, so that a wait there counts. What `max` cuts
+ * short had its time, and counts there as a failure, so that a server which gets too
+ * slow takes less; what the caller's own deadline cuts short says nothing.
  *
  * @since 0.1.0
  */
@@ -24,6 +26,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as Layer from "effect/Layer"
 import * as Deadline from "../../Deadline.ts"
 import { onlyKeys, positiveMillis } from "../../internal/options.ts"
+import * as Timeout from "../../Timeout.ts"
 import * as DeadlineHeader from "../DeadlineHeader.ts"
 import * as Problem from "../Problem.ts"
 import { install } from "./internal/install.ts"
@@ -43,6 +46,11 @@ export interface Options {
 
 const late = refused(new Problem.UpstreamTimeout({}))
 
+const policy = "ServerDeadline"
+
+const isOurs = (error: unknown): error is Deadline.DeadlineExceeded | Timeout.TimedOut =>
+  error instanceof Deadline.DeadlineExceeded || error instanceof Timeout.TimedOut && error.policy === policy
+
 /**
  * The middleware itself, for use without a router. A bad option throws a
  * `RangeError`.
@@ -53,18 +61,20 @@ const late = refused(new Problem.UpstreamTimeout({}))
 export const middleware = (options: Options = {}): Middleware => {
   onlyKeys("ServerDeadline", options, ["max"])
   const max = options.max === undefined ? Infinity : positiveMillis("ServerDeadline", "max", options.max)
+  const own = Timeout.make({ duration: max, limit: "total", policy })
   return (app) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
       const asked = headers[DeadlineHeader.header]
       // nothing is left: `DeadlineHeader` would read a millisecond
       if (asked !== undefined && /^0{1,32}$/.test(asked)) return late
-      const left = DeadlineHeader.parse(asked)
-      const millis = left === undefined ? max : Math.min(max, Duration.toMillis(left))
-      if (millis === Infinity) return app
+      const asks = DeadlineHeader.parse(asked)
+      const left = asks === undefined ? Infinity : Duration.toMillis(asks)
+      if (left === Infinity && max === Infinity) return app
       return Effect.uninterruptible(app).pipe(
-        Deadline.within(millis),
+        // who strikes decides what it says about the server: see above
+        left < max ? Deadline.within(left) : own,
         Effect.interruptible,
-        Effect.catchIf((error) => error instanceof Deadline.DeadlineExceeded, () => late)
+        Effect.catchIf(isOurs, () => late)
       )
     })
 }

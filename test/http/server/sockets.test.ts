@@ -2,7 +2,9 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest, HttpRouter, HttpServerResponse } from "effect/http"
+import * as Idempotency from "../../../src/http/server/Idempotency.ts"
 import type * as Server from "../../../src/http/server/Server.ts"
+import { AdaptiveLimit } from "../../../src/index.ts"
 import { eventually } from "../server.ts"
 import { listen, raw } from "./listening.ts"
 import { apiRoutes } from "./support.ts"
@@ -158,4 +160,101 @@ describe("over real sockets", () => {
       assert.match(answer, /x-request-id: [0-9a-f-]{36}\r\n/i)
       yield* eventually(Effect.map(server.inFlight, (count) => count === 0))
     }))
+
+  const stalled = (path: string, type: string, headers = "") =>
+    `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: ${type}\r\n${headers}content-length: 100\r\n\r\n{`
+
+  const reading = Layer.mergeAll(
+    HttpRouter.add("POST", "/text", (request) => Effect.map(request.text, (text) => HttpServerResponse.text(text))),
+    HttpRouter.add(
+      "POST",
+      "/json",
+      (request) => Effect.map(request.json, (json) => HttpServerResponse.jsonUnsafe(json))
+    ),
+    HttpRouter.add(
+      "POST",
+      "/form",
+      (request) => Effect.map(request.urlParamsBody, ({ params }) => HttpServerResponse.jsonUnsafe(params))
+    ),
+    HttpRouter.add(
+      "POST",
+      "/stream",
+      (request) =>
+        Effect.map(Stream.mkString(Stream.decodeText(request.stream)), (text) => HttpServerResponse.text(text))
+    ),
+    HttpRouter.add("POST", "/hook", (request) =>
+      Effect.gen(function*() {
+        const { byteLength } = yield* request.arrayBuffer
+        return HttpServerResponse.text(`${byteLength} ${JSON.stringify(yield* request.json)}`)
+      })),
+    HttpRouter.add("GET", "/quick", text("quick"))
+  )
+
+  const idempotent = reading.pipe(
+    Layer.provide(Idempotency.layer()),
+    Layer.provide(Idempotency.layerMemory())
+  )
+
+  it.live("a body that stalls is answered with 504, whatever it was to be read as, and with a key as well", () =>
+    Effect.gen(function*() {
+      for (const routes of [reading, idempotent]) {
+        const { inFlight, port } = yield* listen(routes, { deadline: { max: "300 millis" }, loadShedding: {} })
+        const asked = [
+          stalled("/text", "text/plain"),
+          stalled("/json", "application/json"),
+          stalled("/form", "application/x-www-form-urlencoded"),
+          stalled("/form", "application/x-www-form-urlencoded", "idempotency-key: a\r\n"),
+          stalled("/json", "application/json", "idempotency-key: b\r\n")
+        ]
+        const answers = yield* Effect.forEach(asked, (request) => raw(port, request, { end: false }), {
+          concurrency: "unbounded"
+        })
+        for (const answer of answers) assert.match(answer, /^HTTP\/1.1 504 /)
+        yield* eventually(Effect.map(inFlight, (count) => count === 0))
+      }
+    }))
+
+  it.live("bodies are read by Idempotency, load shedding and the handler", () =>
+    Effect.gen(function*() {
+      for (const options of [{}, { loadShedding: {} }]) {
+        const { url } = yield* listen(idempotent, options)
+        const http = yield* HttpClient.HttpClient
+        const table = [
+          ["/text", HttpBody.text("hello", "text/plain"), "hello"],
+          ["/json", HttpBody.text("{\"a\":1}", "application/json"), "{\"a\":1}"],
+          ["/form", HttpBody.text("a=1", "application/x-www-form-urlencoded"), "[[\"a\",\"1\"]]"],
+          ["/stream", HttpBody.text("hello", "text/plain"), "hello"],
+          ["/stream", HttpBody.text("hello", "application/octet-stream"), "hello"],
+          ["/hook", HttpBody.text("[1]", "application/json"), "3 [1]"],
+          ["/hook", HttpBody.stream(Stream.make(new TextEncoder().encode("[1]")), "application/json"), "3 [1]"]
+        ] as const
+        for (const [n, [path, body, expected]] of table.entries()) {
+          const ask = (headers: Record<string, string>) =>
+            Effect.flatMap(http.execute(HttpClientRequest.post(url + path, { body, headers })), (_) => _.text)
+          assert.strictEqual(yield* ask({}), expected, path)
+          assert.strictEqual(yield* ask({ "idempotency-key": String(n) }), expected, path)
+          assert.strictEqual(yield* ask({ "idempotency-key": String(n) }), expected, path)
+        }
+      }
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici)))
+
+  it.live("callers that send small bodies slowly take no place from others", () =>
+    Effect.gen(function*() {
+      const limit = yield* AdaptiveLimit.make("server", { initial: 2, max: 2 })
+      const { inFlight, port, url } = yield* listen(reading, {
+        loadShedding: { limit },
+        deadline: { max: "5 seconds" }
+      })
+      const slow = yield* Effect.forkChild(
+        Effect.all(Array.from({ length: 10 }, () => raw(port, stalled("/json", "application/json"), { end: false })), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* eventually(Effect.map(inFlight, (count) => count === 10))
+      assert.strictEqual((yield* limit.snapshot).inFlight, 0)
+      const http = yield* HttpClient.HttpClient
+      assert.strictEqual((yield* http.get(`${url}/quick`)).status, 200)
+      yield* Fiber.interrupt(slow)
+      yield* eventually(Effect.map(inFlight, (count) => count === 0))
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici)))
 })
