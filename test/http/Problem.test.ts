@@ -20,6 +20,7 @@ describe("A8: the kinds of failure", () => {
       "403 forbidden",
       "404 not_found",
       "409 conflict",
+      "409 request_in_progress",
       "422 validation_failed",
       "429 rate_limited",
       "500 internal",
@@ -33,7 +34,7 @@ describe("A8: the kinds of failure", () => {
   it("say by their outcome what they mean to breakers and retries", () => {
     const outcomes = Object.values(Problem.kinds).map((Kind) => Outcome.fromError(new Kind({}))._tag)
     assert.deepStrictEqual(outcomes, [
-      ...Array.from({ length: 6 }, () => "Success" as const),
+      ...Array.from({ length: 7 }, () => "Success" as const),
       "Overload",
       ...Array.from({ length: 5 }, () => "Failure" as const)
     ])

@@ -133,7 +133,28 @@ export const middleware = (options: Options = {}): Middleware => {
 }
 
 /**
- * Limits the bodies that a server reads.
+ * Limits the bodies that a server reads. A bad option throws a
+ * `RangeError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { BodyLimit } from "effect-resilience/http"
+ *
+ * const routes = HttpRouter.add("POST", "/notes", (request) =>
+ *   Effect.map(request.json, (note) => HttpServerResponse.jsonUnsafe(note)))
+ * const { dispose, handler } = HttpRouter.toWebHandler(
+ *   routes.pipe(Layer.provide(BodyLimit.layer({ maxBytes: 1_000 }))),
+ *   { disableLogger: true }
+ * )
+ *
+ * const send = (body: string) => handler(new Request("http://localhost/notes", { method: "POST", body }))
+ *
+ * console.log((await send("[1]")).status) // => 200
+ * console.log((await send(`["${"x".repeat(2_000)}"]`)).status) // => 413
+ * await dispose()
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -8,7 +8,7 @@
  *
  * Every answer has the fields `RateLimit-Policy` and `RateLimit` of
  * draft-ietf-httpapi-ratelimit-headers: `"requests";q=100;w=60` says 100 in 60
- * seconds, and `"requests";r=37;t=12` that 37 are left, and all again in 12 seconds
+ * seconds (of a token bucket: what fits into it, and in what time it fills), and `"requests";r=37;t=12` that 37 are left, and all again in 12 seconds
  * where that is known. One request too many is answered with 429 and
  * `Retry-After`.
  *
@@ -52,7 +52,8 @@ export type Key = (request: HttpServerRequest.HttpServerRequest, caller: string 
 export interface Options {
   /**
    * The limit, or the limits, or a `RateLimit` whose snapshot one wants to read.
-   * The names of limits are sent to the callers.
+   * The names of limits are sent to the callers; a single one without a name is
+   * `default` to them.
    */
   readonly limit: RateLimit.Options | RateLimit.RateLimit
   /** Who is calling. Default: `byAddress`. One that throws has said nobody. */
@@ -92,11 +93,18 @@ export const byCaller: Key = (_, caller) => caller
 
 const maxKey = 256
 
-/** The header field of one limit that does not change. */
-const policyOf = (name: string, { per, permits }: RateLimit.LimitSettings): string => {
+/** What callers read of a limit: the one limit that was given without a name has an inner one. */
+const shownName = (name: string): string => name === "permits" ? "default" : name
+
+/** The header field of one limit that does not change. Of a bucket that is what fits into it, and in what time. */
+const policyOf = (name: string, limit: RateLimit.LimitSettings): string => {
+  const { per, permits } = limit
+  const quota = limit.kind === "token-bucket" ? limit.burst : permits
+  const window = limit.kind === "token-bucket" ? limit.burst * per / permits : per
   // the draft knows whole seconds alone
-  const seconds = Math.ceil(per / 1000)
-  return `"${name}";q=${Math.floor(permits * seconds * 1000 / per)};w=${seconds}`
+  const seconds = Math.ceil(window / 1000)
+  const scale = limit.kind === "token-bucket" ? 1 : seconds * 1000 / window
+  return `"${shownName(name)}";q=${Math.floor(quota * scale)};w=${seconds}`
 }
 
 /** The header fields of limits: the policy, which does not change, and what is left. */
@@ -113,7 +121,7 @@ const fieldsOf = ({ limits }: RateLimit.Settings) => {
         : limit.kind === "token-bucket"
         ? (limit.burst - rest) * limit.per / limit.permits / 1000
         : undefined
-      return `"${name}";r=${Math.max(0, Math.floor(rest))}${
+      return `"${shownName(name)}";r=${Math.max(0, Math.floor(rest))}${
         until === undefined ? "" : `;t=${Math.max(0, Math.ceil(until))}`
       }`
     }).join(", ")
@@ -195,7 +203,30 @@ export const make = (options: Options): Effect.Effect<Middleware> => {
 }
 
 /**
- * Limits the requests of each caller of a server.
+ * Limits the requests of each caller of a server. A bad option throws a
+ * `RangeError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { CallerRateLimit } from "effect-resilience/http"
+ *
+ * const routes = HttpRouter.add("GET", "/quotes", Effect.succeed(HttpServerResponse.text("carpe diem")))
+ * const limit = CallerRateLimit.layer({
+ *   limit: { kind: "fixed-window", permits: 2, per: "1 minute" },
+ *   // set by a gateway in front
+ *   key: CallerRateLimit.byHeader("x-tenant")
+ * })
+ * const { dispose, handler } = HttpRouter.toWebHandler(routes.pipe(Layer.provide(limit)), { disableLogger: true })
+ *
+ * const ask = (tenant: string) => handler(new Request("http://localhost/quotes", { headers: { "x-tenant": tenant } }))
+ *
+ * console.log((await ask("ann")).headers.get("ratelimit")) // => "default";r=1
+ * await ask("ann")
+ * console.log((await ask("ann")).status, (await ask("bob")).status) // => 429 200
+ * await dispose()
+ * ```
  *
  * @category layers
  * @since 0.1.0

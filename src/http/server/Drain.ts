@@ -7,7 +7,8 @@
  * a streamed body included, has been sent. Draining is final: what drains is about
  * to stop.
  *
- * It does not stop the server: call it first, then close the server's scope.
+ * It does not stop the server: call it first, then close the server's scope, or let
+ * `layerOnStop` do so.
  *
  * @since 0.1.0
  */
@@ -74,9 +75,8 @@ export class Drain extends Context.Service<Drain, {
     return {
       isReady: Effect.sync(() => isReady),
       inFlight: Effect.sync(() => inFlight),
-      drain: (options = {}) => {
-        onlyKeys("Drain", options, ["wait"])
-        const wait = millisOrZero("Drain", "wait", options.wait ?? "30 seconds", { infinite: true })
+      drain: (options) => {
+        const wait = waitOf(options)
         return Effect.suspend(() => {
           isReady = false
           return idle.await.pipe(
@@ -139,10 +139,71 @@ export const make = (options: Options = {}): Effect.Effect<Middleware, never, Dr
 }
 
 /**
- * Lets a server drain.
+ * Lets a server drain. A bad option throws a `RangeError`.
+ *
+ * @example
+ * ```ts
+ * import { Deferred, Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { Drain } from "effect-resilience/http"
+ *
+ * const found = Deferred.makeUnsafe<Drain.Drain["Service"]>()
+ * const routes = Layer.mergeAll(
+ *   HttpRouter.add("GET", "/hello", Effect.succeed(HttpServerResponse.text("hello"))),
+ *   Layer.effectDiscard(Effect.flatMap(Drain.Drain, (drain) => Deferred.succeed(found, drain)))
+ * )
+ * const { dispose, handler } = HttpRouter.toWebHandler(
+ *   routes.pipe(Layer.provide(Drain.layer()), Layer.provide(Drain.Drain.layer)),
+ *   { disableLogger: true }
+ * )
+ *
+ * const ask = () => handler(new Request("http://localhost/hello"))
+ *
+ * console.log((await ask()).status) // => 200
+ * const drain = await Effect.runPromise(Deferred.await(found))
+ * console.log(await Effect.runPromise(drain.drain({ wait: "5 seconds" }))) // => 0
+ * const refused = await ask()
+ * console.log(refused.status, refused.headers.get("connection")) // => 503 close
+ * await dispose()
+ * ```
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options?: Options): Layer.Layer<never, never, HttpRouter.HttpRouter | Drain> =>
   install(make(options))
+
+/**
+ * Drains when the program stops, before its server does. It is built last, on top
+ * of the served routes, so that it is the first to be taken down. A bad option
+ * throws a `RangeError`.
+ *
+ * Give whoever stops the program more time than `wait` (default: 30 seconds), such
+ * as the `terminationGracePeriodSeconds` of a pod.
+ *
+ * ```ts skip-check
+ * const app = Drain.layerOnStop({ wait: "20 seconds" }).pipe(
+ *   Layer.provide(HttpRouter.serve(routes.pipe(Layer.provideMerge(Server.layer())))),
+ *   Layer.provide(NodeHttpServer.layer(createServer, { port: 3000 }))
+ * )
+ *
+ * // SIGTERM and SIGINT interrupt what `runMain` runs
+ * NodeRuntime.runMain(Layer.launch(app))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOnStop = (
+  options?: { readonly wait?: Duration.Input | undefined }
+): Layer.Layer<never, never, Drain> => {
+  waitOf(options)
+  return Layer.effectDiscard(
+    Effect.flatMap(Drain, ({ drain }) => Effect.addFinalizer(() => drain(options)))
+  )
+}
+
+const waitOf = (options: { readonly wait?: Duration.Input | undefined } = {}): number => {
+  onlyKeys("Drain", options, ["wait"])
+  return millisOrZero("Drain", "wait", options.wait ?? "30 seconds", { infinite: true })
+}

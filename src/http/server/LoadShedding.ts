@@ -115,7 +115,26 @@ export const make = (options: Options = {}): Effect.Effect<Middleware> => {
 }
 
 /**
- * Sheds the load of a server.
+ * Sheds the load of a server. A bad option throws a
+ * `RangeError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { LoadShedding } from "effect-resilience/http"
+ *
+ * const routes = HttpRouter.add("GET", "/slow", Effect.as(Effect.sleep("50 millis"), HttpServerResponse.text("done")))
+ * const shedding = LoadShedding.layer({ limit: { initial: 2, max: 2 } })
+ * const { dispose, handler } = HttpRouter.toWebHandler(routes.pipe(Layer.provide(shedding)), { disableLogger: true })
+ *
+ * const ask = () => handler(new Request("http://localhost/slow"))
+ *
+ * const answers = await Promise.all([ask(), ask(), ask()])
+ * console.log(answers.map(({ status }) => status).join()) // => 200,200,503
+ * console.log(answers[2]?.headers.get("retry-after")) // => 1
+ * await dispose()
+ * ```
  *
  * @category layers
  * @since 0.1.0

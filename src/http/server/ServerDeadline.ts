@@ -80,7 +80,24 @@ export const middleware = (options: Options = {}): Middleware => {
 }
 
 /**
- * Puts every request of a server under its caller's deadline.
+ * Puts every request of a server under its caller's deadline. A bad option throws a
+ * `RangeError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter } from "effect/http"
+ * import { ServerDeadline } from "effect-resilience/http"
+ *
+ * const routes = HttpRouter.add("GET", "/never", Effect.never)
+ * const deadline = ServerDeadline.layer({ max: "10 seconds" })
+ * const { dispose, handler } = HttpRouter.toWebHandler(routes.pipe(Layer.provide(deadline)), { disableLogger: true })
+ *
+ * // the caller waits for 20 milliseconds
+ * const answer = await handler(new Request("http://localhost/never", { headers: { "x-deadline-ms": "20" } }))
+ * console.log(answer.status, JSON.parse(await answer.text()).code) // => 504 timeout
+ * await dispose()
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -8,6 +8,8 @@
  * | a `Problem` of our own, declared by the api or not                     | itself                    |
  * | one that another service has told us (`Problem.originOf`)              | 429, 503, 504, else 500   |
  * | a request that does not match its schema                               | 422 `ValidationFailed`    |
+ * | ... the first mistake alone, unless the api is annotated with          |                           |
+ * | `HttpApi.ParseOptions`, `{ errors: "all" }`                            | ... up to 100 of them     |
  * | a body that cannot be read: no JSON, no UTF-8, broken off              | 400 `BadRequest`          |
  * | a body that is too large, or has another content type                  | 413, 415                  |
  * | no such route; no such method there, with `Allow`                      | 404, 405                  |
@@ -16,6 +18,7 @@
  * | `RateLimited`                                                          | 429 `RateLimited`         |
  * | `TimedOut`, `DeadlineExceeded`, Effect's `TimeoutError`                | 504 `UpstreamTimeout`     |
  * | `SqlError`                                                             | 500 `DatabaseFailed`      |
+ * | a handler that has interrupted itself                                  | 500 `Internal`            |
  * | `RetriesExhausted`                                                     | as the last error         |
  * | anything else, responses that do not match their schema among it       | 500 `Internal`            |
  *
@@ -26,16 +29,22 @@
  * `SchemaError` in the error channel of a plain route is taken for the request's,
  * as Effect takes it; where the answer of another service is decoded by hand, make
  * it a defect. What is not expected is logged with its cause; the answer shows
- * nothing of it, unless `details` is on.
+ * nothing of it, unless `details` is on. What another service has told us is logged
+ * as well.
  *
- * An api reports only the first mistake of a request unless it is annotated with
- * `HttpApi.ParseOptions` and `{ errors: "all" }`.
+ * A streamed answer that fails is logged and broken off. A defect in a stream of
+ * events of an `HttpApi` is an event there: its text is taken out of it.
+ *
+ * Finding all mistakes of a body takes time: of a body of one MiB that is wrong in
+ * every element a second or more. Where strangers may send such, keep
+ * `BodyLimit`'s `maxBytes` small, or the annotation off.
  *
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as HttpApiError from "effect/http-api/HttpApiError"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
@@ -61,6 +70,7 @@ import { fieldErrors } from "./internal/fieldErrors.ts"
 import { KnownRoutes } from "./internal/knownRoutes.ts"
 import type { Middleware } from "./internal/middleware.ts"
 import { complete, refusedWith } from "./internal/problemResponse.ts"
+import { watching } from "./internal/streamedFailure.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -181,11 +191,37 @@ const reasonOf = (cause: Cause.Cause<unknown>): Reason | undefined => {
 }
 
 // a logger that cannot show it must not take the answer with it
-const log = (cause: Cause.Cause<unknown>) =>
+const logged = (write: (cause: Cause.Cause<unknown>) => Effect.Effect<void>) => (cause: Cause.Cause<unknown>) =>
+  Effect.ignoreCause(Effect.suspend(() => write(cause)))
+
+const log = logged((cause) =>
   Effect.andThen(
-    Effect.ignoreCause(Effect.suspend(() => Effect.logError("The request has failed", cause))),
+    Effect.logError("The request has failed", cause),
     Effect.ignoreCause(Effect.withErrorReporting(Effect.failCause(cause)))
   )
+)
+
+const logTold = logged((cause) => Effect.logWarning("Another service has failed the request", cause))
+
+// a stream may be run where the request is not known any more
+const logBroken = (requestId: string | undefined) =>
+  logged((cause) =>
+    Effect.annotateLogs(
+      Effect.logError("The answer has broken off", cause),
+      requestId === undefined ? {} : { [RequestId.annotation]: requestId }
+    )
+  )
+
+/** Whether it is what another service has told us, of which callers see no more than a status. */
+const isTold = (error: unknown): boolean =>
+  guarded(() =>
+    error instanceof RetriesExhausted
+      ? isTold(error.lastError)
+      : Problem.isProblem(error) && Problem.originOf(error) !== undefined
+  ) === true
+
+/** Whether the request was ended from outside, and not by its own work. */
+const isEnded = Effect.map(Effect.exit(Effect.interruptible(Effect.void)), Exit.isFailure)
 
 const make = (options: Options, routes: KnownRoutes | undefined): Middleware => {
   onlyKeys("ServerErrors", options, ["details"])
@@ -202,23 +238,30 @@ const make = (options: Options, routes: KnownRoutes | undefined): Middleware => 
     return HttpServerRespondable.isRespondable(error) ? HttpServerRespondable.toResponse(error) : undefined
   }
 
+  const failed = (reason: Reason, cause: Cause.Cause<unknown>, requestId: string | undefined) => {
+    // an error may be anything, also what must not be looked at
+    const answer = guarded(() => respondTo(reason)) ?? unexpected
+    return Effect.catchCause(answer, () => unexpected).pipe(
+      Effect.tap(({ status }) => status === 500 ? log(cause) : isTold(reason.error) ? logTold(cause) : Effect.void),
+      Effect.map((response) => {
+        const completed = complete(response, requestId)
+        return details && completed.status >= 500 ? detailed(completed, reason.error) : completed
+      })
+    )
+  }
+
   return (app) =>
     Effect.flatMap(RequestId.Current, (requestId) =>
       Effect.matchCauseEffect(app, {
-        onSuccess: (response) => Effect.succeed(complete(response, requestId)),
+        onSuccess: (response) => Effect.succeed(watching(complete(response, requestId), details, logBroken(requestId))),
         onFailure: (cause) => {
           const reason = reasonOf(cause)
-          // nobody waits for an answer any more, or the server stops
-          if (reason === undefined) return Effect.failCause(cause)
-          // an error may be anything, also what must not be looked at
-          const answer = guarded(() => respondTo(reason)) ?? unexpected
-          return Effect.catchCause(answer, () => unexpected).pipe(
-            Effect.tap(({ status }) => status === 500 ? log(cause) : Effect.void),
-            Effect.map((response) => {
-              const completed = complete(response, requestId)
-              return details && completed.status >= 500 ? detailed(completed, reason.error) : completed
-            })
-          )
+          if (reason !== undefined) return failed(reason, cause, requestId)
+          return Effect.flatMap(isEnded, (is) =>
+            is
+              // nobody waits for an answer any more, or the server stops
+              ? Effect.failCause(cause)
+              : failed({ error: new Error("The handler has interrupted itself"), isDefect: true }, cause, requestId))
         }
       }))
 }
@@ -234,7 +277,8 @@ export const middleware = (options: Options = {}): Middleware => make(options, u
 
 /**
  * Gives whatever goes wrong in a server the standard form. Provide it under the
- * routes: it is a router that knows them, and so can say which methods a path has.
+ * routes: it is a router that knows them, and so can say which methods a path has. A
+ * bad option throws a `RangeError`.
  *
  * @category layers
  * @since 0.1.0

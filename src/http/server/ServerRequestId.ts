@@ -56,6 +56,27 @@ export const middleware: Middleware = (app) =>
 /**
  * Gives every request of a server an id.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { RequestId, ServerRequestId } from "effect-resilience/http"
+ *
+ * const routes = HttpRouter.add(
+ *   "GET",
+ *   "/id",
+ *   Effect.map(RequestId.Current, (id) => HttpServerResponse.text(String(id)))
+ * )
+ * const { dispose, handler } = HttpRouter.toWebHandler(
+ *   routes.pipe(Layer.provide(ServerRequestId.layer)),
+ *   { disableLogger: true }
+ * )
+ *
+ * const answer = await handler(new Request("http://localhost/id", { headers: { "x-request-id": "r-1" } }))
+ * console.log(await answer.text(), answer.headers.get("x-request-id")) // => r-1 r-1
+ * await dispose()
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -120,7 +120,32 @@ export const middleware = (options: Options): Middleware => {
 }
 
 /**
- * Asks every caller of a server for a token.
+ * Asks every caller of a server for a token. A bad option throws a
+ * `RangeError`, which never shows a token.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Redacted } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { TokenCheck } from "effect-resilience/http"
+ *
+ * const routes = HttpRouter.add(
+ *   "GET",
+ *   "/who",
+ *   Effect.map(TokenCheck.Caller, (caller) => HttpServerResponse.text(`you are ${caller}`))
+ * )
+ * const check = TokenCheck.layer({
+ *   tokens: { billing: Redacted.make("the-token-of-billing"), shop: Redacted.make("the-token-of-the-shop") }
+ * })
+ * const { dispose, handler } = HttpRouter.toWebHandler(routes.pipe(Layer.provide(check)), { disableLogger: true })
+ *
+ * const ask = (token: string) =>
+ *   handler(new Request("http://localhost/who", { headers: { "x-internal-token": token } }))
+ *
+ * console.log(await (await ask("the-token-of-the-shop")).text()) // => you are shop
+ * console.log((await ask("guessed")).status) // => 401
+ * await dispose()
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Layer, Logger, References, Schema } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Cause, Deferred, Duration, Effect, Fiber, Layer, Logger, References, Schema, Stream } from "effect"
+import { HttpRouter, HttpServer, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { comingFrom } from "../../../src/http/internal/origin.ts"
 import * as Problem from "../../../src/http/Problem.ts"
 import * as Server from "../../../src/http/server/Server.ts"
 import * as ServerErrors from "../../../src/http/server/ServerErrors.ts"
@@ -16,7 +18,7 @@ import {
   Throttle,
   Timeout
 } from "../../../src/index.ts"
-import { apiRoutes, post, serve } from "./support.ts"
+import { apiRoutes, OutOfStock, post, serve } from "./support.ts"
 
 const api = (options?: Server.Options) => apiRoutes.pipe(Layer.provide(Server.layer(options)))
 
@@ -255,5 +257,173 @@ describe("ServerErrors", () => {
       assert.deepStrictEqual(lines[0]?.annotations, { requestId: "r-7" })
       // the access log
       assert.deepInclude(lines[1]?.annotations as object, { requestId: "r-7", "http.status": 500 })
+    }))
+
+  /** What is logged, with its annotations. */
+  const logging = () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ cause, fiber, logLevel, message }) => {
+      const { requestId } = fiber.getRef(References.CurrentLogAnnotations)
+      lines.push(`${logLevel} ${String(requestId)} ${String(message)} ${Cause.pretty(cause)}`)
+    })
+    return { lines, logger: Logger.layer([logger]) }
+  }
+
+  const asked = { headers: { "x-request-id": "r-1" } }
+
+  it.effect("A10: only what is not expected is logged, and what another service has told us", () =>
+    Effect.gen(function*() {
+      const told = <P extends Problem.Problem>(problem: P) =>
+        comingFrom(problem, { service: "Stock", operation: "items.get" })
+      const cases: ReadonlyArray<readonly [unknown, number, RegExp | undefined]> = [
+        [new Problem.NotFound({}), 404, undefined],
+        [new Problem.Unavailable({}), 503, undefined],
+        [new CircuitBreaker.CircuitOpen({ policy: "p" }), 503, undefined],
+        [new Problem.Internal({}), 500, /^Error r-1 The request has failed/],
+        [told(new Problem.NotFound({ detail: "hunter2" })), 500, /^Error r-1 The request has failed .*Stock items.get/],
+        [told(new Problem.Unavailable({ retryAfter: 7 })), 503, /^Warn r-1 Another service .*Stock items.get/],
+        [
+          new Retry.RetriesExhausted({
+            policy: "p",
+            attempts: 2,
+            elapsed: Duration.seconds(1),
+            lastError: told(new Problem.RateLimited({}))
+          }),
+          429,
+          /^Warn r-1 Another service/
+        ]
+      ]
+      for (const [error, status, expected] of cases) {
+        for (const kind of ["fail", "die"] as const) {
+          const { lines, logger } = logging()
+          const ask = yield* serve(failing(error, kind).pipe(Layer.provide(Server.layer())), { logger })
+          const answer = yield* ask("/x", asked)
+          assert.strictEqual(answer.status, status)
+          assert.notInclude(answer.text, "hunter2")
+          assert.strictEqual(lines.length, expected === undefined ? 0 : 1)
+          if (expected !== undefined) assert.match(lines[0] ?? "", expected)
+        }
+      }
+    }))
+
+  it.effect("details are for failures of the server alone, and texts of others are never the caller's", () =>
+    Effect.gen(function*() {
+      const conflict = yield* answerTo(new Problem.Conflict({}), "fail", { details: true })
+      assert.strictEqual(conflict.status, 409)
+      assert.notProperty(conflict.body, "detail")
+      const request = HttpServerRequest.fromWeb(new Request("http://localhost/"))
+      const unread = (description: string, cause?: unknown) =>
+        new HttpServerError.HttpServerError({
+          reason: new HttpServerError.RequestParseError({ request, description, ...(cause !== undefined && { cause }) })
+        })
+      assert.strictEqual((yield* answerTo(unread("no JSON"))).body.detail, "no JSON")
+      const foreign = yield* answerTo(unread("hunter2", new Error("hunter2")))
+      assert.strictEqual(foreign.status, 400)
+      assert.notInclude(foreign.text, "hunter2")
+    }))
+
+  it.effect("Retry-After is a whole number of seconds, at most a year; what is none is left out", () =>
+    Effect.gen(function*() {
+      const table = [[0, "0"], [0.2, "1"], [7, "7"], [1e300, "31536000"], [-5, null], [NaN, null]] as const
+      for (const [retryAfter, header] of table) {
+        const answer = yield* answerTo(new Problem.Unavailable({ retryAfter }))
+        assert.strictEqual(answer.headers.get("retry-after"), header, String(retryAfter))
+        assert.strictEqual(answer.body.retryAfter, header === null ? undefined : Math.min(retryAfter, 31_536_000))
+      }
+    }))
+
+  it.effect("a handler that interrupts itself has failed, and is logged; a caller that goes away has not", () =>
+    Effect.gen(function*() {
+      const { lines, logger } = logging()
+      const started = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const ask = yield* serve(
+        Layer.mergeAll(
+          HttpRouter.add("GET", "/self", Effect.interrupt),
+          HttpRouter.add(
+            "GET",
+            "/child",
+            Effect.gen(function*() {
+              const child = yield* Effect.forkChild(Effect.never)
+              yield* Fiber.interrupt(child)
+              return yield* Fiber.join(child)
+            })
+          ),
+          HttpRouter.add(
+            "GET",
+            "/never",
+            Deferred.succeed(started, undefined).pipe(
+              Effect.andThen(Effect.never),
+              Effect.ensuring(Deferred.succeed(ended, undefined))
+            )
+          )
+        ).pipe(Layer.provide(Server.layer({ deadline: { max: "1 hour" }, loadShedding: {} }))),
+        { logger }
+      )
+      for (const path of ["/self", "/child"]) {
+        const answer = yield* ask(path, asked)
+        assert.deepInclude(answer.body, { status: 500, code: "internal", requestId: "r-1" })
+        assert.match(lines.splice(0).join(), /^Error r-1 The request has failed/)
+      }
+      const gone = yield* Effect.forkChild(ask("/never", asked))
+      yield* Deferred.await(started)
+      yield* Effect.forkChild(Fiber.interrupt(gone))
+      yield* Deferred.await(ended)
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(lines, [])
+    }))
+
+  const events = HttpApi.make("feed").add(
+    HttpApiGroup.make("feed").add(
+      HttpApiEndpoint.get("events", "/events", {
+        success: HttpApiSchema.StreamSse({ data: Schema.Struct({ n: Schema.Number }), error: OutOfStock })
+      })
+    )
+  )
+
+  const feed = (stream: Stream.Stream<{ readonly n: number }, OutOfStock>) =>
+    HttpApiBuilder.layer(events).pipe(
+      Layer.provide(
+        HttpApiBuilder.group(events, "feed", (handlers) => handlers.handle("events", () => Effect.succeed(stream)))
+      ),
+      Layer.provide(HttpServer.layerServices)
+    )
+
+  it.effect("A9: a stream of events that dies shows nothing of it, and is logged once; what it declares is shown", () =>
+    Effect.gen(function*() {
+      const first = Stream.make({ n: 1 })
+      const died = feed(Stream.concat(first, Stream.die(new Error("hunter2"))))
+      const { lines, logger } = logging()
+      const ask = yield* serve(died.pipe(Layer.provide(Server.layer())), { logger })
+      const { text } = yield* ask("/events", asked)
+      assert.match(text, /^data: {"n":1}\n\nevent: effect\/http-api\/stream\/failure\ndata: \[{.*}\]\n\n$/)
+      assert.include(text, "The service has failed")
+      assert.notInclude(text, "hunter2")
+      assert.strictEqual(lines.length, 1)
+      assert.match(lines[0] ?? "", /^Error r-1 The answer has broken off [^]*hunter2/)
+
+      const open = yield* serve(died.pipe(Layer.provide(Server.layer({ errors: { details: true } }))))
+      assert.include((yield* open("/events")).text, "hunter2")
+      const declared = yield* serve(
+        feed(Stream.concat(first, Stream.fail(new OutOfStock({ item: "pen" })))).pipe(Layer.provide(Server.layer()))
+      )
+      assert.include((yield* declared("/events")).text, "\"item\":\"pen\"")
+    }))
+
+  it.effect("A10: a streamed answer that fails is logged once, and keeps its headers", () =>
+    Effect.gen(function*() {
+      const { lines, logger } = logging()
+      const stream = Stream.concat(Stream.make(new TextEncoder().encode("abc")), Stream.die(new Error("boom")))
+      const ask = yield* serve(
+        HttpRouter.add("GET", "/x", Effect.succeed(HttpServerResponse.stream(stream, { contentType: "text/csv" })))
+          .pipe(
+            Layer.provide(Server.layer())
+          ),
+        { logger }
+      )
+      const failure = yield* Effect.exit(ask("/x", asked))
+      assert.strictEqual(failure._tag, "Failure")
+      assert.strictEqual(lines.length, 1)
+      assert.match(lines[0] ?? "", /^Error r-1 The answer has broken off [^]*boom/)
     }))
 })

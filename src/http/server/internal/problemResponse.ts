@@ -42,19 +42,27 @@ const fromStatus = (response: Response, status: number, requestId: string | unde
 const isUnsupported = ({ body, status }: Response): boolean =>
   status === 415 && body._tag === "Uint8Array" && body.contentType.startsWith("text/plain")
 
+// a year, in seconds
+const maxWait = 31_536_000
+
 /** Adds the request id to a problem, and the header that its `retryAfter` asks for. */
 const withMembers = (response: Response, bytes: Uint8Array, requestId: string | undefined): Response => {
   const problem = guarded((): unknown => JSON.parse(new TextDecoder().decode(bytes)))
   if (!isObject(problem)) return response
-  const { retryAfter } = problem as { readonly retryAfter?: unknown }
-  const named = requestId === undefined ? response : HttpServerResponse.setBody(
+  // `NaN` and what is below zero say nothing
+  const { retryAfter, ...members } = problem as { readonly retryAfter?: unknown }
+  const wait = typeof retryAfter === "number" && retryAfter >= 0 ? Math.min(retryAfter, maxWait) : undefined
+  const completed = HttpServerResponse.setBody(
     response,
-    HttpServerResponse.jsonUnsafe({ ...problem, requestId }, { contentType }).body
+    HttpServerResponse.jsonUnsafe({
+      ...members,
+      ...(wait !== undefined && { retryAfter: wait }),
+      ...(requestId !== undefined && { requestId })
+    }, { contentType }).body
   )
-  return typeof retryAfter === "number" && Number.isFinite(retryAfter) && retryAfter >= 0 &&
-      response.headers["retry-after"] === undefined
-    ? HttpServerResponse.setHeader(named, "retry-after", String(Math.ceil(retryAfter)))
-    : named
+  return wait === undefined || response.headers["retry-after"] !== undefined
+    ? completed
+    : HttpServerResponse.setHeader(completed, "retry-after", String(Math.ceil(wait)))
 }
 
 /**
