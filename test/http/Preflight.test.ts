@@ -174,7 +174,7 @@ describe("Preflight", () => {
 
   const Lists = HttpApi.make("lists").add(
     HttpApiGroup.make("lists").add(
-      HttpApiEndpoint.post("fill", "/lists", {
+      HttpApiEndpoint.post("put", "/lists", {
         payload: Schema.Struct({
           items: Schema.Array(Schema.String),
           names: Schema.Record(Schema.String, Schema.String)
@@ -190,7 +190,7 @@ describe("Preflight", () => {
       const wrong = (count: number): ReadonlyArray<string> => Array.from({ length: count }, () => 1 as never)
       const told = (items: ReadonlyArray<string>, names: Record<string, string> = {}) =>
         Effect.map(
-          ask.lists.fill({ payload: { items, names } }),
+          ask.lists.put({ payload: { items, names } }),
           (verdict) => verdict.valid ? [] : verdict.errors.map(({ field }) => field)
         )
       const some = yield* told(wrong(3))

@@ -181,14 +181,26 @@ export const layer = (options?: Options): Layer.Layer<never, never, HttpRouter.H
  * Give whoever stops the program more time than `wait` (default: 30 seconds), such
  * as the `terminationGracePeriodSeconds` of a pod.
  *
- * ```ts skip-check
+ * @example
+ * ```ts
+ * import { NodeHttpServer } from "@effect/platform-node"
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { Drain, Server } from "effect-resilience/http"
+ * import { createServer } from "node:http"
+ *
+ * const routes = HttpRouter.add("GET", "/hello", Effect.succeed(HttpServerResponse.text("hello")))
+ *
  * const app = Drain.layerOnStop({ wait: "20 seconds" }).pipe(
- *   Layer.provide(HttpRouter.serve(routes.pipe(Layer.provideMerge(Server.layer())))),
- *   Layer.provide(NodeHttpServer.layer(createServer, { port: 3000 }))
+ *   Layer.provide(
+ *     HttpRouter.serve(routes.pipe(Layer.provideMerge(Server.layer())), { disableListenLog: true })
+ *   ),
+ *   Layer.provide(NodeHttpServer.layer(createServer, { port: 0 }))
  * )
  *
- * // SIGTERM and SIGINT interrupt what `runMain` runs
- * NodeRuntime.runMain(Layer.launch(app))
+ * // in earnest `NodeRuntime.runMain(Layer.launch(app))`, which SIGTERM and SIGINT stop
+ * await Effect.runPromise(Effect.timeoutOption(Layer.launch(app), "50 millis"))
+ * console.log("drained, and stopped") // => drained, and stopped
  * ```
  *
  * @category layers

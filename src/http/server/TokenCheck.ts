@@ -109,7 +109,7 @@ export const middleware = (options: Options): Middleware => {
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       if (isExcepted(request)) return app
       const shown = shownBy(request)
-      if (!isToken(shown)) return unknown
+      if (shown === undefined) return unknown
       let caller: string | undefined
       // all are compared, so that the time does not say which it was
       for (const [name, token] of accepted) {

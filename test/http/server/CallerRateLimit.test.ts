@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { HttpRouter } from "effect/http"
+import { Effect, Fiber, Layer, Option } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as CallerRateLimit from "../../../src/http/server/CallerRateLimit.ts"
 import * as Server from "../../../src/http/server/Server.ts"
@@ -65,8 +65,81 @@ describe("CallerRateLimit", () => {
         )
       )
       const answer = yield* ask("/x")
-      assert.strictEqual(answer.headers.get("ratelimit-policy"), "\"permits\";q=2;w=1")
+      assert.strictEqual(answer.headers.get("ratelimit-policy"), "\"default\";q=2;w=1")
       assert.strictEqual((yield* ask("/x")).status, 429)
+    }))
+
+  it.effect("the policy of a token bucket is what fits into it and how long that takes, so that it never has more left", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(
+        HttpRouter.add("GET", "/x", text("ok")).pipe(
+          Layer.provide(
+            CallerRateLimit.layer({ limit: { kind: "token-bucket", permits: 3, per: "1500 millis", burst: 10 } })
+          )
+        )
+      )
+      const answer = yield* ask("/x")
+      assert.strictEqual(answer.headers.get("ratelimit-policy"), "\"default\";q=10;w=5")
+      assert.strictEqual(answer.headers.get("ratelimit"), "\"default\";r=9;t=1")
+    }))
+
+  it.effect("callers are told apart by their address where nothing else is said", () =>
+    Effect.gen(function*() {
+      const limited = yield* CallerRateLimit.make({ limit: { kind: "fixed-window", permits: 1, per: "1 minute" } })
+      const from = (address: string | undefined) =>
+        Effect.map(
+          Effect.scoped(limited(Effect.succeed(HttpServerResponse.empty()))).pipe(
+            Effect.provideService(
+              HttpServerRequest.HttpServerRequest,
+              HttpServerRequest.fromWeb(new Request("http://localhost/")).modify({
+                remoteAddress: Option.fromUndefinedOr(address)
+              })
+            )
+          ),
+          ({ status }) => status
+        )
+      assert.deepStrictEqual(
+        yield* Effect.all([from("10.0.0.1"), from("10.0.0.2"), from("10.0.0.1"), from(undefined), from(undefined)]),
+        [204, 204, 429, 204, 429]
+      )
+    }))
+
+  it.effect("of a key the first 256 characters count", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(
+        HttpRouter.add("GET", "/x", text("ok")).pipe(
+          Layer.provide(
+            CallerRateLimit.layer({
+              limit: { kind: "fixed-window", permits: 1, per: "1 minute" },
+              key: CallerRateLimit.byHeader("x-caller")
+            })
+          )
+        )
+      )
+      const from = (caller: string) => Effect.map(ask("/x", at({ "x-caller": caller })), ({ status }) => status)
+      assert.strictEqual(yield* from(`${"y".repeat(256)}a`), 200)
+      assert.strictEqual(yield* from(`${"y".repeat(256)}b`), 429)
+      assert.strictEqual(yield* from(`${"y".repeat(255)}b`), 200)
+    }))
+
+  it.effect("a caller that goes away while it waits for its turn waits no longer", () =>
+    Effect.gen(function*() {
+      const limit = yield* RateLimit.make("server", {
+        kind: "fixed-window",
+        permits: 1,
+        per: "1 hour",
+        wait: "2 hours"
+      })
+      const ask = yield* serve(
+        HttpRouter.add("GET", "/x", text("ok")).pipe(Layer.provide(CallerRateLimit.layer({ limit })))
+      )
+      yield* ask("/x")
+      const waiting = yield* Effect.forkChild(ask("/x"))
+      const settled = (count: number) =>
+        Effect.repeat(Effect.andThen(Effect.yieldNow, limit.snapshot), { until: ({ waiting }) => waiting === count })
+      yield* settled(1)
+      yield* Effect.forkChild(Fiber.interrupt(waiting))
+      yield* settled(0)
     }))
 
   it("refuses options that make no sense", () => {

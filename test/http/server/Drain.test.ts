@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer, Queue } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
+import { spawn } from "node:child_process"
+import { createInterface } from "node:readline"
 import * as Drain from "../../../src/http/server/Drain.ts"
+import { eventually } from "../server.ts"
 import { serve } from "./support.ts"
 
 describe("Drain", () => {
@@ -35,7 +38,9 @@ describe("Drain", () => {
       const draining = yield* Effect.forkChild(drain({ wait: "5 seconds" }))
       yield* TestClock.adjust("1 second")
       assert.isFalse(yield* isReady)
-      assert.strictEqual((yield* ask("/health/ready")).status, 503)
+      const unready = yield* ask("/health/ready")
+      assert.deepInclude(unready, { status: 503, text: "{\"ready\":false}" })
+      assert.isNull(unready.headers.get("retry-after"))
       const refused = yield* ask("/slow")
       assert.strictEqual(refused.status, 503)
       assert.strictEqual(refused.headers.get("retry-after"), "3")
@@ -52,4 +57,49 @@ describe("Drain", () => {
       assert.throws(() => drain({ waits: 1 } as object), RangeError)
       assert.throws(() => Drain.layer({ retryAfter: 0 }), RangeError)
     }))
+
+  it("refuses options that make no sense when a layer is made", () => {
+    assert.throws(() => Drain.layerOnStop({ wait: -1 }), RangeError)
+    assert.throws(() => Drain.layerOnStop({ waits: 1 } as object), RangeError)
+    assert.throws(() => Drain.layer({ except: true as never }), RangeError)
+  })
+
+  it.live(
+    "a process that gets SIGTERM finishes what is in flight, refuses the rest, and ends",
+    () =>
+      Effect.gen(function*() {
+        const process = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            spawn("node", ["--conditions=effect-resilience-source", "test/http/server/stopping.ts"], {
+              stdio: ["ignore", "pipe", "inherit"]
+            })
+          ),
+          (process) => Effect.sync(() => process.kill("SIGKILL"))
+        )
+        const lines = yield* Queue.unbounded<string>()
+        createInterface(process.stdout).on("line", (line) => Queue.offerUnsafe(lines, line))
+        const ended = yield* Effect.forkChild(
+          Effect.callback<number | null>((resume) => {
+            process.on("close", (code) => resume(Effect.succeed(code)))
+          }),
+          { startImmediately: true }
+        )
+        const url = yield* Queue.take(lines)
+        const ask = (path: string) =>
+          Effect.promise(async () => {
+            const answer = await fetch(url + path)
+            return { status: answer.status, text: await answer.text(), connection: answer.headers.get("connection") }
+          })
+        const slow = yield* Effect.forkChild(ask("/slow"))
+        assert.strictEqual(yield* Queue.take(lines), "working")
+        process.kill("SIGTERM")
+        // it still listens: the readiness is off, and other requests are sent elsewhere
+        yield* eventually(Effect.map(ask("/health/ready"), ({ status }) => status === 503))
+        assert.deepInclude(yield* ask("/slow"), { status: 503, connection: "close" })
+        assert.deepInclude(yield* Fiber.join(slow), { status: 200, text: "slow" })
+        assert.strictEqual(yield* Queue.take(lines), "stopped")
+        assert.strictEqual(yield* Fiber.join(ended), 130)
+      }),
+    20_000
+  )
 })

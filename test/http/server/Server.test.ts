@@ -40,4 +40,19 @@ describe("Server", () => {
       assert.deepStrictEqual(answer.body, { a: ["ü", { b: "]]]" }] })
       assert.strictEqual(answer.headers.get("x-own"), "1")
     }))
+
+  it.effect("health checks pass with a query, and nothing else does that looks like one", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(
+        HttpRouter.add("GET", "*", Effect.succeed(HttpServerResponse.text("ok"))).pipe(
+          Layer.provide(Server.layer({ tokenCheck: { tokens: { a: Redacted.make("token") } } }))
+        )
+      )
+      for (const path of ["/health", "/health/live", "/health/ready?verbose=1"]) {
+        assert.strictEqual((yield* ask(path)).status, 200, path)
+      }
+      for (const path of ["/health/x", "/healthy", "/HEALTH", "/x?/health", "//health"]) {
+        assert.strictEqual((yield* ask(path)).status, 401, path)
+      }
+    }))
 })

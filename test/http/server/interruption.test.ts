@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Scheduler } from "effect"
-import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Deferred, Effect, Fiber, Layer, Scheduler } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as CallerRateLimit from "../../../src/http/server/CallerRateLimit.ts"
 import * as Drain from "../../../src/http/server/Drain.ts"
 import * as LoadShedding from "../../../src/http/server/LoadShedding.ts"
 import * as ServerDeadline from "../../../src/http/server/ServerDeadline.ts"
 import { AdaptiveLimit } from "../../../src/index.ts"
+import { serve } from "./support.ts"
 
 describe("interruption", () => {
   it.live("at any instant leaves no request in flight and no permit taken", () =>
@@ -34,4 +35,38 @@ describe("interruption", () => {
       assert.isAbove(calls.success, 0)
       assert.isAbove(calls.ignored, 0)
     }))
+
+  const around = [
+    ["CallerRateLimit", () => CallerRateLimit.layer({ limit: { kind: "fixed-window", permits: 9, per: "1 hour" } })],
+    ["LoadShedding", () => LoadShedding.layer()],
+    ["ServerDeadline", () => ServerDeadline.layer({ max: "1 hour" })]
+  ] as const
+
+  for (const [name, layer] of around) {
+    it.effect(`${name}: what must not be cut short goes on when its caller goes away`, () =>
+      Effect.gen(function*() {
+        const started = yield* Deferred.make<void>()
+        const gate = yield* Deferred.make<void>()
+        const written = yield* Deferred.make<boolean>()
+        const ask = yield* serve(
+          HttpRouter.add(
+            "GET",
+            "/write",
+            Deferred.succeed(started, undefined).pipe(
+              Effect.andThen(Deferred.await(gate)),
+              Effect.andThen(Deferred.succeed(written, true)),
+              Effect.as(HttpServerResponse.empty()),
+              Effect.onInterrupt(() => Deferred.succeed(written, false))
+            ),
+            { uninterruptible: true }
+          ).pipe(Layer.provide(layer()))
+        )
+        const asking = yield* Effect.forkChild(ask("/write"))
+        yield* Deferred.await(started)
+        yield* Effect.forkChild(Fiber.interrupt(asking), { startImmediately: true })
+        yield* Effect.yieldNow
+        yield* Deferred.succeed(gate, undefined)
+        assert.isTrue(yield* Deferred.await(written))
+      }))
+  }
 })
