@@ -4,6 +4,7 @@ import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import * as Id from "../../src/http/Id.ts"
 import { Problem, ServiceClient } from "../../src/http/index.ts"
+import { mismatches } from "../../src/http/ServiceError.ts"
 import * as Validation from "../../src/http/Validation.ts"
 
 const Task = Schema.Struct({
@@ -221,6 +222,10 @@ describe("Validation.explain", () => {
       assert.strictEqual((yield* errorsOf(Numbers, many)).length, 100)
       const [long] = yield* errorsOf(Numbers, { ["k".repeat(10_000)]: "hunter2" })
       assert.strictEqual(long?.field.length, 200)
+      const error = yield* Effect.flip(
+        Schema.decodeUnknownEffect(Numbers)({ ["k".repeat(10_000)]: "hunter2" })
+      )
+      assert.strictEqual(mismatches(error)[0]?.path[0]?.length, 200)
     }))
 
   it.effect("leaves the texts of rules as they are, and values out also where a schema reports them", () =>

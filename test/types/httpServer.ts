@@ -39,6 +39,7 @@ const tokens = TokenCheck.layer({ tokens: { a: Redacted.make("a") } })
 const body = BodyLimit.layer({ maxBytes: 1 })
 const drain = Drain.layer()
 const readiness = Drain.layerReadiness("/ready")
+const onStop = Drain.layerOnStop({ wait: "1 second" })
 const problem = ServerErrors.toProblem(new Error())
 const drained = Effect.flatMap(Drain.Drain, (_) => _.drain({ wait: "1 second" }))
 
@@ -57,6 +58,7 @@ export type Assertions = [
   Expect<Equal<typeof body, Around>>,
   Expect<Equal<typeof drain, Layer.Layer<never, never, Router | Drain.Drain>>>,
   Expect<Equal<typeof readiness, Layer.Layer<never, never, Router | Drain.Drain>>>,
+  Expect<Equal<typeof onStop, Layer.Layer<never, never, Drain.Drain>>>,
   Expect<Equal<typeof problem, Problem.Problem | undefined>>,
   Expect<Equal<typeof drained, Effect.Effect<number, never, Drain.Drain>>>
 ]
@@ -65,6 +67,8 @@ export type Assertions = [
 TokenCheck.layer({ tokens: { a: "a" } })
 // @ts-expect-error: there is no such option
 Server.layer({ deadlines: {} })
+// @ts-expect-error: an option has the name of its module
+Server.layer({ tokens: {} })
 // @ts-expect-error: there is no such priority
 LoadShedding.layer({ priority: () => "low" })
 // @ts-expect-error: a rate limit has a limit

@@ -108,4 +108,20 @@ describe("ServerDeadline", () => {
       yield* Effect.yieldNow
       assert.strictEqual((yield* limit.snapshot).inFlight, 0)
     }))
+
+  it.effect("answers with the problem also by itself, whoever's time it was", () =>
+    Effect.gen(function*() {
+      for (const headers of [{}, { "x-deadline-ms": "1000" }, { "x-deadline-ms": "999" }]) {
+        const started = yield* Deferred.make<void>()
+        const ask = yield* serve(
+          never(started, Effect.void).pipe(Layer.provide(ServerDeadline.layer({ max: "1 second" })))
+        )
+        const fiber = yield* Effect.forkChild(ask("/never", at(headers)))
+        yield* Deferred.await(started)
+        yield* TestClock.adjust("1 second")
+        const answer = yield* Fiber.join(fiber)
+        assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
+        assert.deepInclude(answer.body, { status: 504, code: "timeout" })
+      }
+    }))
 })
