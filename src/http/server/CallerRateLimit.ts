@@ -96,15 +96,15 @@ const maxKey = 256
 /** What callers read of a limit: the one limit that was given without a name has an inner one. */
 const shownName = (name: string): string => name === "permits" ? "default" : name
 
-/** The header field of one limit that does not change. Of a bucket that is what fits into it, and in what time. */
+/** The header field of one limit that does not change. Of a bucket it is what fits into it, and how long that takes. */
 const policyOf = (name: string, limit: RateLimit.LimitSettings): string => {
   const { per, permits } = limit
-  const quota = limit.kind === "token-bucket" ? limit.burst : permits
-  const window = limit.kind === "token-bucket" ? limit.burst * per / permits : per
+  const isBucket = limit.kind === "token-bucket"
+  const window = isBucket ? limit.burst * per / permits : per
   // the draft knows whole seconds alone
   const seconds = Math.ceil(window / 1000)
-  const scale = limit.kind === "token-bucket" ? 1 : seconds * 1000 / window
-  return `"${shownName(name)}";q=${Math.floor(quota * scale)};w=${seconds}`
+  const quota = isBucket ? limit.burst : permits * seconds * 1000 / per
+  return `"${shownName(name)}";q=${Math.floor(quota)};w=${seconds}`
 }
 
 /** The header fields of limits: the policy, which does not change, and what is left. */
