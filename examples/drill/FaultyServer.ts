@@ -1,84 +1,131 @@
 /** A real server on loopback that can be made faulty while it runs. */
-import { Effect, Schedule } from "effect"
+import { Clock, Effect, Schedule } from "effect"
 import * as http from "node:http"
-import type { AddressInfo } from "node:net"
-
-/**
- * How a server behaves.
- *
- * - `healthy`: the service answers
- * - `refuse`: nobody listens on its port
- * - `hang`: requests are taken and never answered
- * - `status`: every answer has that status, and that `Retry-After`
- * - `reset`: the connection is reset when part of a good answer is out
- * - `malform`: answers have status 200 and a body that is cut off, or whole but of the wrong shape
- */
-export type Mode =
-  | { readonly kind: "healthy" }
-  | { readonly kind: "refuse" }
-  | { readonly kind: "hang" }
-  | { readonly kind: "status"; readonly status: number; readonly retryAfter: string }
-  | { readonly kind: "reset" }
-  | { readonly kind: "malform" }
+import { operationOf } from "./Names.ts"
+import type { Fault, Service } from "./Recording.ts"
+import { deadlines } from "./Settings.ts"
 
 export interface FaultyServer {
   /** Where it lives, whether it listens or not. */
   readonly url: string
-  readonly become: (mode: Mode) => Effect.Effect<void>
+  /** Gives it a fault, or takes it away. */
+  readonly become: (fault: Fault | undefined) => Effect.Effect<void>
 }
 
-/** Starts a server in front of a service. It is gone, with all of its connections, when the scope ends. */
-export const make = Effect.fnUntraced(function*(service: http.RequestListener) {
-  let mode: Mode = { kind: "healthy" }
+/** How long faults make their callers wait. */
+export interface Times {
+  /** How late a slow answer is, in milliseconds. */
+  readonly slow: number
+  /** How long a flapping service is down, and then up, in milliseconds. */
+  readonly flap: { readonly down: number; readonly up: number }
+  /** What `Retry-After` asks for. The header knows whole seconds only. */
+  readonly retryAfter: number
+}
+
+/** The times of a service's faults, divided by the factor. */
+export const times = (service: Service, factor: number): Times => ({
+  // a little later than users wait: for them it is as bad as no answer, although no request ever fails
+  slow: 1.2 * deadlines[operationOf[service]] / factor,
+  flap: { down: 30_000 / factor, up: 15_000 / factor },
+  retryAfter: Math.max(1, Math.round(20 / factor))
+})
+
+/**
+ * Starts a server in front of a service. It is gone, with all of its connections, when the scope ends.
+ *
+ * - `refuse`: nobody listens on its port
+ * - `hang`: requests are taken and never answered
+ * - `slow`: the service answers, too late to be of use
+ * - `busy`, `throttle`: every answer is 503, or 429, with `Retry-After`
+ * - `reset`: the connection is reset when part of a good answer is out
+ * - `malformed`: answers have status 200 and a body that is cut off, or whole but of the wrong shape
+ * - `flap`: connections break before any answer; then all is well; and so on
+ */
+export const make = Effect.fnUntraced(function*(options: {
+  readonly service: http.RequestListener
+  readonly times: Times
+  /** Told of every request, before anything is done about it. */
+  readonly onArrival: (at: number, fault: Fault | undefined) => void
+}) {
+  const { onArrival, service, times } = options
+  const clock = yield* Clock.Clock
+  let fault: Fault | undefined
+  let since = 0
   let requests = 0
+
+  const isDown = (): boolean =>
+    (clock.currentTimeMillisUnsafe() - since) % (times.flap.down + times.flap.up) < times.flap.down
+
   const server = http.createServer((request, response) => {
     requests++
+    onArrival(clock.currentTimeMillisUnsafe(), fault)
     // a client that gives up breaks its connection, and that is no error of the server's
     response.on("error", () => {})
-    switch (mode.kind) {
-      case "healthy":
+    switch (fault) {
+      case undefined:
         service(request, response)
         return
-      case "refuse":
-      case "reset":
-        return breakOff(response)
       case "hang":
         return
-      case "status":
-        response.writeHead(mode.status, { "retry-after": mode.retryAfter }).end()
+      case "slow": {
+        const timer = setTimeout(() => service(request, response), times.slow)
+        response.on("close", () => clearTimeout(timer))
         return
-      case "malform":
+      }
+      case "busy":
+        return askForRest(503, response, times.retryAfter)
+      case "throttle":
+        return askForRest(429, response, times.retryAfter)
+      case "malformed":
         response.writeHead(200, { "content-type": "application/json" })
-        response.end(requests % 2 === 0 ? "{\"id\": \"1\", \"name\": \"Tea" : "{\"id\": 1, \"error\": null}")
+        response.end(requests % 2 === 0 ? "{\"passages\": [\"What the man" : "{\"id\": 1, \"error\": null}")
+        return
+      case "flap":
+        if (isDown()) request.socket.resetAndDestroy()
+        else service(request, response)
+        return
+      // a request that was on its way when the port was closed
+      case "refuse":
+      case "reset":
+        breakOff(response)
     }
   })
-  yield* Effect.acquireRelease(listen(server, 0), () => close(server))
-  const { port } = server.address() as AddressInfo
-  const become = (next: Mode): Effect.Effect<void> =>
+  // clients keep their connections for longer than a drill lasts: one that the server closes is the fault's doing
+  server.keepAliveTimeout = 0
+  const port = yield* Effect.acquireRelease(listen(server, 0), () => close(server))
+
+  const become = (next: Fault | undefined): Effect.Effect<void> =>
     Effect.suspend(() => {
-      mode = next
-      if (next.kind === "refuse") return close(server)
-      return server.listening ? Effect.void : listen(server, port)
+      fault = next
+      since = clock.currentTimeMillisUnsafe()
+      if (next === "refuse") return close(server)
+      return server.listening ? Effect.void : Effect.asVoid(listen(server, port))
     })
   return { url: `http://127.0.0.1:${port}`, become } satisfies FaultyServer
 })
 
+const askForRest = (status: number, response: http.ServerResponse, retryAfter: number): void => {
+  response.writeHead(status, { "retry-after": String(retryAfter) }).end()
+}
+
 /** Half of a good answer, and a reset. */
 const breakOff = (response: http.ServerResponse): void => {
   response.writeHead(200, { "content-type": "application/json", "content-length": 1000 })
-  response.write("{\"id\": \"1\", ", () => {
+  response.write("{\"passages\": [\"What the man", () => {
     // a moment, so that the client is in the middle of the body by then
     setTimeout(() => response.socket?.resetAndDestroy(), 5)
   })
 }
 
-const listen = (server: http.Server, port: number): Effect.Effect<void> =>
-  Effect.callback<void, Error>((resume) => {
+const listen = (server: http.Server, port: number): Effect.Effect<number> =>
+  Effect.callback<number, Error>((resume) => {
     const onError = (error: Error) => resume(Effect.fail(error))
     server.once("error", onError)
     server.listen(port, "127.0.0.1", () => {
       server.off("error", onError)
-      resume(Effect.void)
+      const address = server.address()
+      // a server that listens on a port has an address that is no text
+      resume(Effect.succeed(address === null || typeof address === "string" ? port : address.port))
     })
   }).pipe(
     // while nobody listened, the system may have lent the port to somebody for an outgoing connection

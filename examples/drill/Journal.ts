@@ -1,52 +1,73 @@
-/** What was seen, in one place and on one time: milliseconds since the start. */
+/** What is written down while a drill runs, and the time that it is written down in. */
 import { type Clock, Effect } from "effect"
-import type { ResilienceEvent } from "effect-resilience"
-import type { Phase } from "./Scenario.ts"
+import type { Report } from "./Messages.ts"
+import type { Progress } from "./Progress.ts"
+import type { Arrival, Attempt, BreakerChange, Busy, Call, DeadService, Gateway, Recording } from "./Recording.ts"
 
-/** One call, from the instant that it was due. */
-export interface CallRecord {
-  readonly operation: string
-  /** When it had to start. Its latency counts from here, so that a late start is not forgotten. */
-  readonly due: number
-  /** When it did start. */
-  readonly started: number
-  readonly ended: number
-  /** Requests that were sent for it. */
-  readonly attempts: number
-  readonly result:
-    | { readonly _tag: "Answered"; readonly isRight: boolean }
-    | { readonly _tag: "Failed"; readonly error: unknown; readonly kind: string }
+export interface Journal extends Progress {
+  /** The time starts, and so do the entries: what reaches the journal before is not written down. */
+  readonly start: () => void
+  /** The drill does not come to its end. */
+  readonly interrupt: () => void
+  readonly call: (call: Call) => void
+  readonly dead: (measured: DeadService) => void
+  readonly busy: (busy: Busy) => void
+  readonly report: (gateway: Gateway, report: Report) => void
 }
 
-export type Entry =
-  | { readonly _tag: "Phase"; readonly at: number; readonly phase: Phase }
-  | { readonly _tag: "Event"; readonly at: number; readonly event: ResilienceEvent.ResilienceEvent }
-  | { readonly _tag: "Call"; readonly at: number; readonly call: CallRecord }
+/** The part of a recording that is known before the drill. */
+export type Heading = Pick<Recording, "scenario" | "seconds" | "rate" | "seed" | "factor" | "deadlines" | "phases">
 
-export interface Journal {
-  readonly entries: ReadonlyArray<Entry>
-  readonly now: () => number
-  readonly phase: (phase: Phase) => void
-  readonly event: (event: ResilienceEvent.ResilienceEvent) => void
-  readonly call: (call: CallRecord) => void
-}
+/** An empty journal. Its time has not started. */
+export const make = (heading: Heading): Effect.Effect<Journal> =>
+  Effect.clockWith((clock) =>
+    Effect.sync(() => {
+      const calls: Array<Call> = []
+      const arrivals: Array<Arrival> = []
+      const attempts: Array<Attempt> = []
+      const changes: Array<BreakerChange> = []
+      const deadService: Array<DeadService> = []
+      const busy: Array<Busy> = []
+      const recording = { ...heading, calls, arrivals, attempts, changes, deadService, busy, interrupted: false }
+      let started: { readonly wall: number; readonly monotonic: number } | undefined
 
-/** An empty journal. Its time starts now. */
-export const make: Effect.Effect<Journal> = Effect.clockWith((clock) =>
-  Effect.sync(() => {
-    const wall = clock.currentTimeMillisUnsafe()
-    const monotonic = millis(clock)
-    const entries: Array<Entry> = []
-    const now = () => millis(clock) - monotonic
-    return {
-      entries,
-      now,
-      phase: (phase) => entries.push({ _tag: "Phase", at: now(), phase }),
-      // events tell the time by the wall clock
-      event: (event) => entries.push({ _tag: "Event", at: Math.max(0, event.at - wall), event }),
-      call: (call) => entries.push({ _tag: "Call", at: call.ended, call })
-    }
-  })
-)
+      /** Adds what happened since the start. The children tell the time by the wall clock. */
+      const add = <A extends { readonly at: number }>(
+        to: Array<A & { readonly gateway: Gateway }>,
+        gateway: Gateway,
+        entries: ReadonlyArray<A>
+      ) => {
+        if (started === undefined) return
+        for (const entry of entries) {
+          const at = entry.at - started.wall
+          if (at >= 0) to.push({ ...entry, gateway, at })
+        }
+      }
+
+      return {
+        recording,
+        interrupt: () => {
+          recording.interrupted = true
+        },
+        now: () => started === undefined ? Number.NEGATIVE_INFINITY : millis(clock) - started.monotonic,
+        start: () => {
+          started = { wall: clock.currentTimeMillisUnsafe(), monotonic: millis(clock) }
+        },
+        call: (call) => calls.push(call),
+        dead: (measured) => deadService.push(measured),
+        busy: (process) => busy.push(process),
+        report: (gateway, report) => {
+          switch (report._tag) {
+            case "Arrivals":
+              return add(arrivals, gateway, report.arrivals)
+            case "Attempts":
+              return add(attempts, gateway, report.attempts)
+            case "Changes":
+              return add(changes, gateway, report.changes)
+          }
+        }
+      }
+    })
+  )
 
 const millis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6

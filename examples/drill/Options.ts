@@ -1,43 +1,66 @@
 /** The options of the command line. */
 import { Data, Result } from "effect"
+import { statSync } from "node:fs"
+import { dirname } from "node:path"
 import { parseArgs } from "node:util"
 import * as Scenario from "./Scenario.ts"
 
 export interface Options {
+  readonly scenario: Scenario.Name
   readonly seconds: number
   readonly rate: number
   readonly seed: number
   readonly json: boolean
+  /** Where the report goes. `undefined`: nowhere. */
+  readonly report: string | undefined
 }
 
 /** What is wrong with the command line, in words for the one who typed it. */
-export class WrongOption extends Data.Error<{ readonly message: string }> {}
+export class WrongOption extends Data.TaggedError("WrongOption")<{ readonly message: string }> {}
 
 export const help =
-  `The outage drill: a real HTTP service breaks in five ways, and a resilient client lives through all of them.
+  `The outage drill: an application and its four services on real sockets, three gateways to them (plain, naive
+retries, this toolkit), and an outage for all three at once.
 
 Usage: npm start -- [options]
 
-  --seconds N   how long the service is called, ${Scenario.shortest} to ${Scenario.longest}; everything scales with it (default 10)
-  --rate N      calls a second, 1 to 500 (default 50); a short drill needs many
-  --seed N      a whole number; the same seed gives the same calls at the same instants (default 1)
-  --json        one JSON document on stdout at the end, the lines on stderr (npm: npm start --silent -- --json)
-  --help        this text
+  --scenario NAME   ${Scenario.names.join(", ")} (default tour: every fault once)
+  --seconds N       how long the gateways are called, ${Scenario.shortest} to ${Scenario.longest}; everything scales with it (default 22)
+  --rate N          calls a second to each gateway, 1 to 200 (default 50, or more in a short drill)
+  --seed N          a whole number; the same seed gives the same calls at the same instants (default 1)
+  --report FILE     writes the plots as one HTML file
+  --json            one JSON document on stdout at the end, everything else on stderr
+                    (npm: npm start --silent -- --json)
+  --help            this text
 
-Exit code: 0 when all was seen that had to be seen, 1 when not, 2 for a wrong option, 130 when interrupted.
+The settings of the services come from the environment, as CHROMA_TIMEOUT="10 seconds": see examples/drill/Settings.ts.
+
+Exit code: 0 when the toolkit's gateway met its targets, 1 when it missed one or the drill could not run, 2 for a wrong
+option or setting, 3 when it missed one and the machine was too busy to judge, 130 when interrupted, 141 when nobody
+reads the output any more.
 `
 
 // effect/cli prints its whole help on stdout for every wrong option, and brings flags that a drill does not have.
 export const parse = (args: ReadonlyArray<string>): Result.Result<Options | "help", WrongOption> =>
-  Result.try({ try: () => parseOrThrow(args), catch: (error) => error as WrongOption })
+  Result.try({ try: () => parseOrThrow(args), catch: wrongOnly })
+
+/** A defect stays one. */
+const wrongOnly = (error: unknown): WrongOption => {
+  if (error instanceof WrongOption) return error
+  throw error
+}
 
 const options = {
+  scenario: { type: "string" },
   seconds: { type: "string" },
   rate: { type: "string" },
   seed: { type: "string" },
+  report: { type: "string" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" }
 } as const
+
+const isOption = (name: string): name is keyof typeof options => Object.hasOwn(options, name)
 
 const parseOrThrow = (args: ReadonlyArray<string>): Options | "help" => {
   const { tokens } = parseArgs({
@@ -51,36 +74,50 @@ const parseOrThrow = (args: ReadonlyArray<string>): Options | "help" => {
   for (const token of tokens) {
     if (token.kind === "positional") throw wrong(`there is no argument ${JSON.stringify(token.value)}`)
     if (token.kind === "option-terminator") continue
-    if (!Object.hasOwn(options, token.name)) throw wrong(`there is no option ${token.rawName}`)
-    if (options[token.name as keyof typeof options].type === "boolean" && token.value !== undefined) {
-      throw wrong(`${token.rawName} takes no value`)
-    }
-    given.set(token.name, token.value)
+    const { name, rawName, value } = token
+    if (!isOption(name)) throw wrong(`there is no option ${rawName}`)
+    if (options[name].type === "boolean" && value !== undefined) throw wrong(`${rawName} takes no value`)
+    if (given.has(name) && options[name].type === "string") throw wrong(`${rawName} is given twice`)
+    given.set(name, value)
   }
   if (given.has("help")) return "help"
 
-  const number = (name: string, otherwise: number, what: string, holds: (n: number) => boolean): number => {
+  const text = (name: string, otherwise: string, what: string, holds: (text: string) => boolean): string => {
     if (!given.has(name)) return otherwise
-    const text = given.get(name)
-    const value = text === undefined || !/^-?\d+(\.\d+)?$/.test(text) ? Number.NaN : Number(text)
-    if (holds(value)) return value
-    throw wrong(`--${name} takes ${what}${text === undefined ? "" : `, not ${JSON.stringify(text)}`}`)
+    const value = given.get(name)
+    if (value !== undefined && holds(value)) return value
+    throw wrong(`--${name} takes ${what}${value === undefined ? "" : `, not ${JSON.stringify(value)}`}`)
   }
+  const number = (name: string, otherwise: number, what: string, holds: (n: number) => boolean): number =>
+    Number(text(name, String(otherwise), what, (value) => /^-?\d+(\.\d+)?$/.test(value) && holds(Number(value))))
+
   const { longest, shortest } = Scenario
-  const seconds = number("seconds", 10, `a number from ${shortest} to ${longest}`, (n) => n >= shortest && n <= longest)
-  const rate = number("rate", 50, "a number from 1 to 500", (n) => n >= 1 && n <= 500)
+  const scenario = text("scenario", "tour", `one of ${Scenario.names.join(", ")}`, Scenario.isName)
+  const seconds = number("seconds", 22, `a number from ${shortest} to ${longest}`, (n) => n >= shortest && n <= longest)
   const least = Scenario.leastRate(seconds)
+  const rate = number("rate", Math.max(50, least), "a number from 1 to 200", (n) => n >= 1 && n <= 200)
   if (rate < least) {
     throw wrong(
       `--rate takes at least ${least} in a drill of ${seconds} s, or too few calls meet each fault to notice it`
     )
   }
   return {
+    // what is not a name has been refused above
+    scenario: Scenario.isName(scenario) ? scenario : "tour",
     seconds,
     rate,
     seed: number("seed", 1, "a whole number, zero or more", (n) => Number.isSafeInteger(n) && n >= 0),
-    json: given.has("json")
+    json: given.has("json"),
+    report: given.has("report")
+      ? text("report", "", "the name of a file in a folder that exists", isWritable)
+      : undefined
   }
 }
+
+/** Better found out now than at the end of the drill. */
+const isWritable = (file: string): boolean =>
+  file !== "" &&
+  statSync(dirname(file), { throwIfNoEntry: false })?.isDirectory() === true &&
+  statSync(file, { throwIfNoEntry: false })?.isDirectory() !== true
 
 const wrong = (message: string) => new WrongOption({ message })

@@ -1,108 +1,108 @@
 /**
- * The script: what becomes of the service, and when, as data. Everything is
- * measured in one unit, so that a longer drill is the same drill in slow motion.
+ * The scripts: which service has which fault, and when, as data. Everything is
+ * a share of the run's length, so that a longer drill is the same drill in slow motion.
  */
-import type { Mode } from "./FaultyServer.ts"
+import type { Fault, Operation, Phase, Service } from "./Recording.ts"
+import * as Settings from "./Settings.ts"
 
 /** The shortest and the longest drill, in seconds. */
-export const shortest = 5
+export const shortest = 12
 export const longest = 600
 
-/** A stretch of time in which the server behaves in one way. */
-export interface Phase {
-  /** When it begins, in milliseconds since the start. */
-  readonly at: number
-  /** The fault, in one word; `undefined` while the server is healthy. */
-  readonly fault: string | undefined
-  readonly mode: Mode
-  /** The server in this phase, in words. */
-  readonly says: string
-  /** The error that callers must have met by its end. */
-  readonly expected: string | undefined
+/** A stretch of time, in shares of the run's length, in which a service has a fault. */
+interface Share {
+  readonly service: Service
+  readonly from: number
+  readonly to: number
+  readonly fault: Fault
 }
 
-export interface Scenario {
-  /** The unit, in milliseconds. Every wait of the client is a multiple of it, too. */
-  readonly unit: number
-  /** What `Retry-After` asks for. The header knows whole seconds only. */
-  readonly askedSeconds: number
-  readonly phases: ReadonlyArray<Phase>
-  /** When the traffic ends, in milliseconds. */
-  readonly end: number
+const share = (service: Service, from: number, to: number, fault: Fault): Share => ({ service, from, to, fault })
+
+/**
+ * Breakers stay open for up to 14 % of the run (vector store, file system), 7 %
+ * (billing) and 20 % (git): a service has as much time and more to be found well
+ * before its next fault.
+ */
+const scripts = {
+  /** Every fault on some service. Twice, two services are down at once. */
+  tour: [
+    // the longest: row B11 is measured in it
+    share("vectorStore", 0.06, 0.36, "hang"),
+    share("fileSystem", 0.16, 0.3, "slow"),
+    share("git", 0.38, 0.56, "refuse"),
+    share("billing", 0.4, 0.54, "busy"),
+    share("vectorStore", 0.56, 0.64, "reset"),
+    share("fileSystem", 0.6, 0.76, "flap"),
+    share("billing", 0.66, 0.76, "throttle"),
+    share("vectorStore", 0.8, 0.87, "malformed")
+  ],
+  /** Services that are gone: one swallows every request, others refuse connections. */
+  dead: [
+    share("vectorStore", 0.06, 0.4, "hang"),
+    share("billing", 0.3, 0.5, "refuse"),
+    share("fileSystem", 0.55, 0.8, "refuse")
+  ],
+  /** Services that still answer, but later than anybody waits. */
+  slow: [
+    share("vectorStore", 0.08, 0.3, "slow"),
+    share("fileSystem", 0.24, 0.46, "slow"),
+    share("billing", 0.5, 0.65, "slow"),
+    share("git", 0.6, 0.8, "slow")
+  ],
+  /** Services that come and go. */
+  flapping: [
+    share("vectorStore", 0.08, 0.34, "flap"),
+    share("billing", 0.3, 0.55, "flap"),
+    share("fileSystem", 0.55, 0.84, "flap")
+  ],
+  /** Services that ask for less: 503 and 429 with Retry-After. */
+  overload: [
+    share("vectorStore", 0.08, 0.28, "busy"),
+    share("billing", 0.2, 0.36, "throttle"),
+    share("fileSystem", 0.42, 0.6, "busy"),
+    share("billing", 0.54, 0.7, "busy"),
+    share("git", 0.66, 0.82, "busy")
+  ],
+  /** Services that take requests, and break off or garble the answers. */
+  partial: [
+    share("vectorStore", 0.08, 0.28, "malformed"),
+    share("fileSystem", 0.24, 0.42, "reset"),
+    share("billing", 0.5, 0.64, "malformed"),
+    share("git", 0.6, 0.78, "reset")
+  ]
+} satisfies Record<string, ReadonlyArray<Share>>
+
+export type Name = keyof typeof scripts
+
+export const isName = (name: string): name is Name => Object.hasOwn(scripts, name)
+
+/** The names of all scripts, the default one first. */
+export const names: ReadonlyArray<string> = Object.keys(scripts)
+
+/** The phases of a script, in milliseconds, in the order in which they begin. */
+export const phases = (name: Name, seconds: number): ReadonlyArray<Phase> =>
+  scripts[name]
+    .map(({ fault, from, service, to }) => ({
+      service,
+      at: Math.round(from * seconds * 1000),
+      until: Math.round(to * seconds * 1000),
+      fault
+    }))
+    .toSorted((a, b) => a.at - b.at)
+
+/**
+ * By what the times of the application (deadlines, timeouts, pauses, open times)
+ * are divided, so that openings and recoveries fit into the run. More than 25
+ * would leave deadlines too short to tell a miss from a hiccup of the machine.
+ */
+export const factor = (seconds: number): number => Math.max(1, Math.min(25, 440 / seconds))
+
+/** Until when a caller wants an answer, in milliseconds. */
+export const deadlines = (factor: number): Readonly<Record<Operation, number>> => {
+  const { charge, chat, file, snapshot } = Settings.deadlines
+  return { chat: chat / factor, file: file / factor, charge: charge / factor, snapshot: snapshot / factor }
 }
 
-interface Outage extends Pick<Phase, "mode" | "says"> {
-  readonly fault: string
-  readonly expected: string
-  /** How long it lasts, and how long the server is healthy after it, in units. */
-  readonly lasts: number
-  readonly healthy: number
-}
-
-// Long enough, each, that the breaker opens in it, and that it closes well before the next: see Shop.ts for its times.
-const outages = (askedSeconds: number): ReadonlyArray<Outage> => [
-  {
-    fault: "refusing",
-    mode: { kind: "refuse" },
-    says: "now refuses connections",
-    expected: "ServiceUnavailable",
-    lasts: 3.5,
-    healthy: 4
-  },
-  {
-    fault: "hanging",
-    mode: { kind: "hang" },
-    says: "now hangs: it takes requests and never answers",
-    expected: "TimedOut",
-    lasts: 5.5,
-    healthy: 7
-  },
-  {
-    fault: "overwhelmed",
-    mode: { kind: "status", status: 503, retryAfter: String(askedSeconds) },
-    says: `now answers 503, Retry-After: ${askedSeconds}`,
-    expected: "Unavailable",
-    lasts: 3.5,
-    // and the rest that it asks for, which is added below
-    healthy: 1
-  },
-  {
-    fault: "resetting",
-    mode: { kind: "reset" },
-    says: "now resets connections in the middle of the body",
-    expected: "ServiceUnavailable",
-    lasts: 3,
-    healthy: 3.5
-  },
-  {
-    fault: "malformed",
-    mode: { kind: "malform" },
-    says: "now answers 200 with broken or mismatching JSON",
-    expected: "ResponseInvalid",
-    lasts: 3,
-    healthy: 4
-  }
-]
-
-const prelude = 2
-
-export const make = (seconds: number): Scenario => {
-  const askedSeconds = Math.max(1, Math.round(seconds / 10))
-  const script = outages(askedSeconds)
-  const units = script.reduce((sum, { healthy, lasts }) => sum + lasts + healthy, prelude)
-  // what the service asks for cannot be scaled below a second, so the rest shares what is left
-  const unit = (seconds - askedSeconds) * 1000 / units
-  const healthy = { fault: undefined, mode: { kind: "healthy" }, expected: undefined } as const
-  const phases: Array<Phase> = [{ ...healthy, at: 0, says: "is healthy" }]
-  let at = prelude * unit
-  for (const { healthy: rest, lasts, ...phase } of script) {
-    phases.push({ ...phase, at })
-    at += lasts * unit
-    phases.push({ ...healthy, at, says: "is healthy again" })
-    at += rest * unit + (phase.mode.kind === "status" ? askedSeconds * 1000 : 0)
-  }
-  return { unit, askedSeconds, phases, end: seconds * 1000 }
-}
-
-/** The fewest calls a second at which enough of them meet each fault for the breaker to open. */
-export const leastRate = (seconds: number): number => Math.max(1, Math.ceil(3500 / make(seconds).unit))
+/** The fewest calls a second at which enough of them meet each fault for a breaker to notice it. */
+export const leastRate = (seconds: number): number => Math.max(1, Math.ceil(960 / seconds))

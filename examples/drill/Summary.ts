@@ -1,229 +1,200 @@
-/** What was seen, in figures, and whether it was all that had to be seen. */
-import type { ResilienceEvent } from "effect-resilience"
-import type { CallRecord, Journal } from "./Journal.ts"
-import type { Output } from "./Output.ts"
-import type { Phase } from "./Scenario.ts"
-import { plural, time } from "./Words.ts"
+/**
+ * What was seen, in figures: the three gateways side by side, over the whole run and outage by outage. Requests are what a gateway
+ * made, refused connections included.
+ */
+import { type Calls, changesOf, count, quantile, type Wait, waitOf } from "./Measures.ts"
+import { operationOf } from "./Names.ts"
+import type { BreakerChange, Busy, DeadService, Gateway, Operation, Phase, Recording, Service } from "./Recording.ts"
+import { services } from "./Recording.ts"
+import * as Verdict from "./Verdict.ts"
 
-/** What was seen of one outage. Times are in milliseconds. */
-export interface FaultSummary {
-  readonly fault: string
-  /** When it began and when it ended, since the start. */
-  readonly began: number
-  readonly ended: number
-  /** From its beginning until the breaker opened. */
+/** How long callers waited until they had an answer, good or bad, or gave up. undefined: nobody called. */
+export interface Waits {
+  readonly p50: Wait | undefined
+  readonly p95: Wait | undefined
+  readonly p99: Wait | undefined
+}
+
+/** One outage, as one gateway lived through it. Times are in milliseconds. */
+export interface Ordeal {
+  /** Calls, due during the outage, of the operation that stands or falls with the service. */
+  readonly calls: Calls
+  /** Requests made to the service during the outage. */
+  readonly requests: number
+  /** From its beginning until the breaker was open. undefined: it was not. */
   readonly detected: number | undefined
-  /** From the server's return until the breaker closed. */
+  /** From its end until the service was used with success again, by a closed breaker. undefined: it was not. */
   readonly recovered: number | undefined
-  readonly openings: number
-  readonly halfOpenings: number
-  /** Calls and retries that met the open breaker. */
-  readonly refused: number
-  /** What calls that started in it have failed with, by the error's tag. */
-  readonly errors: Readonly<Record<string, number>>
+}
+
+export interface Outage {
+  /** Counted from one, in the order of their beginnings. */
+  readonly number: number
+  readonly phase: Phase
+  readonly gateways: Readonly<Record<Gateway, Ordeal>>
+}
+
+/** Milliseconds: the middle and the worst of those seen. */
+export interface Spread {
+  readonly seen: number
+  readonly median: number | undefined
+  readonly worst: number | undefined
+}
+
+export interface Figures {
+  readonly calls: Calls
+  /** Those due while the service that they stand or fall with was down. */
+  readonly hit: Calls
+  readonly operations: Readonly<Record<Operation, Calls>>
+  readonly waits: Waits
+  /** Requests made to services while they were down. */
+  readonly load: number
+  readonly loads: Readonly<Record<Service, number>>
+  readonly detected: Spread
+  readonly recovered: Spread
+  /** Requests that came to nothing. */
+  readonly wasted: number
+  /** All requests. */
+  readonly requests: number
 }
 
 export interface Summary {
-  readonly calls: {
-    readonly made: number
-    readonly answered: number
-    /** Among those answered. */
-    readonly answeredAfterRetry: number
-    /** Refused by the breaker without a request. */
-    readonly refused: number
-    readonly failed: number
-    /** Among those failed: they were to be retried, and met an open breaker. */
-    readonly refusedOnRetry: number
-    /** Answers that were not the answer to the call. */
-    readonly wrong: number
-    readonly unfinished: number
-  }
-  readonly retries: number
-  /** Of the answers, in milliseconds from the instant at which the call was due. */
-  readonly latency: Quantiles
-  /** Of the refusals, in milliseconds from the call. */
-  readonly refusal: Quantiles
-  readonly faults: ReadonlyArray<FaultSummary>
-  /** What had to be seen, and was not. */
-  readonly missing: ReadonlyArray<string>
+  readonly verdict: Verdict.Verdict
+  readonly targets: ReadonlyArray<Verdict.Target>
+  /** Processes that had too much to do for their figures to count. */
+  readonly tooBusy: ReadonlyArray<Busy>
+  readonly gateways: Readonly<Record<Gateway, Figures>>
+  readonly outages: ReadonlyArray<Outage>
+  readonly deadService: ReadonlyArray<DeadService>
 }
 
-interface Quantiles {
-  readonly p50: number | undefined
-  readonly p95: number | undefined
-  readonly p99: number | undefined
-  readonly max: number | undefined
-}
-
-/** `script` and `due` say what there had to be: the phases, and the number of calls. */
-export const make = (journal: Pick<Journal, "entries">, script: ReadonlyArray<Phase>, due: number): Summary => {
-  const calls = journal.entries.flatMap((entry) => entry._tag === "Call" ? [entry.call] : [])
-  const events = journal.entries.flatMap((entry) => entry._tag === "Event" ? [entry] : [])
-  const phases = journal.entries.flatMap((entry) => entry._tag === "Phase" ? [entry] : [])
-
-  const answered = calls.filter(({ result }) => result._tag === "Answered")
-  const refused = calls.filter(wasRefused)
-  const failed = calls.filter((call) => call.result._tag === "Failed" && !wasRefused(call))
-  const retries = events.filter(({ event }) => event._tag === "Retrying").length
-  const wrong = answered.filter(({ result }) => result._tag === "Answered" && !result.isRight).length
-
-  const missing: Array<string> = []
-  const faults: Array<FaultSummary> = []
-  for (const [index, { at: began, phase }] of phases.entries()) {
-    if (phase.fault === undefined) continue
-    const ended = phases[index + 1]?.at ?? Number.POSITIVE_INFINITY
-    const next = phases[index + 2]?.at ?? Number.POSITIVE_INFINITY
-    const summary = faultSummary(phase.fault, { began, ended, next }, events, calls)
-    faults.push(summary)
-    missing.push(...missingOf(phase, summary))
-  }
-
-  for (const { at, says } of script.slice(phases.length)) {
-    missing.push(`the server at ${time(at)}: it ${says}`)
-  }
-
-  const lastClosed = events.findLast(({ event }) => event._tag === "CircuitClosed")?.at ?? 0
-  const lastHealthy = Math.max(lastClosed, phases.at(-1)?.at ?? 0)
-  const afterwards = calls.filter(({ started }) => started > lastHealthy + grain)
-  const unanswered = afterwards.filter(({ result }) => result._tag !== "Answered").length
-  if (afterwards.length === 0) missing.push("a call after the last recovery")
-  if (unanswered > 0) {
-    missing.push(`answers to all calls after the last recovery: ${unanswered} of ${afterwards.length} had none`)
-  }
-  if (retries === 0) missing.push("a retry")
-  if (refused.length === 0) missing.push("a refusal")
-  if (wrong > 0) missing.push(`right answers only: ${wrong} were wrong`)
-  if (calls.length < due) missing.push(`an end of every call: ${due - calls.length} had none`)
-
+export const make = (recording: Recording): Summary => {
+  const phases = recording.phases
+    .filter(({ at }) => !recording.interrupted || at < lastSeen(recording))
+    .toSorted((a, b) => a.at - b.at)
+  const outages = phases.map((phase, index): Outage => ({
+    number: index + 1,
+    phase,
+    gateways: eachGateway((gateway) => ordealOf(recording, phase, gateway))
+  }))
   return {
-    calls: {
-      made: due,
-      answered: answered.length,
-      answeredAfterRetry: answered.filter(({ attempts }) => attempts > 1).length,
-      refused: refused.length,
-      failed: failed.length,
-      refusedOnRetry: failed.filter(({ result }) => result._tag === "Failed" && result.kind === "CircuitOpen").length,
-      wrong,
-      unfinished: due - calls.length
+    ...Verdict.of(recording, outages),
+    gateways: eachGateway((gateway) => figuresOf(recording, outages, gateway)),
+    outages,
+    deadService: recording.deadService
+  }
+}
+
+export const eachGateway = <A>(f: (gateway: Gateway) => A): Record<Gateway, A> => ({
+  plain: f("plain"),
+  retries: f("retries"),
+  resilient: f("resilient")
+})
+
+const lastSeen = ({ attempts, calls }: Recording): number =>
+  [...calls.map(({ due, ended }) => ended ?? due), ...attempts.map(({ at }) => at)].reduce(
+    (last, at) => Math.max(last, at),
+    0
+  )
+
+const isWithin = ({ at, until }: Pick<Phase, "at" | "until">, instant: number) => instant >= at && instant < until
+
+const ordealOf = (recording: Recording, phase: Phase, gateway: Gateway): Ordeal => {
+  const { service } = phase
+  const attempts = recording.attempts.filter((attempt) => attempt.gateway === gateway && attempt.service === service)
+  const changes = changesOf(recording, gateway, service)
+  const next = recording.phases
+    .filter((other) => other.service === service && other.at >= phase.until)
+    .reduce((first, { at }) => Math.min(first, at), Number.POSITIVE_INFINITY)
+  const calls = recording.calls.filter((call) =>
+    call.gateway === gateway && call.operation === operationOf[service] && isWithin(phase, call.due)
+  )
+  return {
+    calls: count(recording, calls),
+    requests: attempts.filter(({ at }) => isWithin(phase, at)).length,
+    detected: detectedIn(phase, changes),
+    recovered: recoveredAfter({ at: phase.until, until: next }, attempts, changes)
+  }
+}
+
+const stateAt = (changes: ReadonlyArray<BreakerChange>, instant: number) =>
+  changes.findLast(({ at }) => at <= instant)?.state ?? "Closed"
+
+const detectedIn = (phase: Phase, changes: ReadonlyArray<BreakerChange>): number | undefined => {
+  if (stateAt(changes, phase.at) === "Open") return 0
+  const opened = changes.find(({ at, state }) => state === "Open" && isWithin(phase, at))
+  return opened === undefined ? undefined : opened.at - phase.at
+}
+
+/** A gateway without a breaker is well as soon as a request succeeds, one with a breaker when it is closed too. */
+const recoveredAfter = (
+  healthy: Pick<Phase, "at" | "until">,
+  attempts: Recording["attempts"],
+  changes: ReadonlyArray<BreakerChange>
+): number | undefined => {
+  const succeeded = attempts
+    .filter(({ at, ok }) => ok && isWithin(healthy, at))
+    .reduce((first, { at }) => Math.min(first, at), Number.POSITIVE_INFINITY)
+  const closed = stateAt(changes, healthy.at) === "Closed"
+    ? healthy.at
+    : changes.find(({ at, state }) => state === "Closed" && isWithin(healthy, at))?.at ?? Number.POSITIVE_INFINITY
+  const recovered = Math.max(succeeded, closed) - healthy.at
+  return Number.isFinite(recovered) ? recovered : undefined
+}
+
+const figuresOf = (recording: Recording, outages: ReadonlyArray<Outage>, gateway: Gateway): Figures => {
+  const calls = recording.calls.filter((call) => call.gateway === gateway)
+  const attempts = recording.attempts.filter((attempt) => attempt.gateway === gateway)
+  const waits = calls.map((call) => waitOf(recording, call)).toSorted((a, b) => a.millis - b.millis)
+  const load = (service: Service) =>
+    attempts.filter(({ at, service: of }) =>
+      of === service && recording.phases.some((phase) => phase.service === service && isWithin(phase, at))
+    ).length
+  const loads = {
+    vectorStore: load("vectorStore"),
+    fileSystem: load("fileSystem"),
+    billing: load("billing"),
+    git: load("git")
+  }
+  const ordeals = outages.map((outage) => outage.gateways[gateway])
+  const byOperation = (operation: Operation) => count(recording, calls.filter((call) => call.operation === operation))
+  const hit = calls.filter(({ due, operation }) =>
+    recording.phases.some((phase) => operationOf[phase.service] === operation && isWithin(phase, due))
+  )
+  return {
+    calls: count(recording, calls),
+    hit: count(recording, hit),
+    operations: {
+      chat: byOperation("chat"),
+      file: byOperation("file"),
+      charge: byOperation("charge"),
+      snapshot: byOperation("snapshot")
     },
-    retries,
-    latency: quantiles(answered.map(({ due, ended }) => ended - due)),
-    refusal: quantiles(refused.map(({ ended, started }) => ended - started)),
-    faults,
-    missing
+    waits: { p50: quantile(waits, 0.5), p95: quantile(waits, 0.95), p99: quantile(waits, 0.99) },
+    load: services.reduce((sum, service) => sum + loads[service], 0),
+    loads,
+    detected: spread(ordeals.map(({ detected }) => detected)),
+    recovered: spread(ordeals.map(({ recovered }) => recovered)),
+    wasted: attempts.filter(({ ok }) => !ok).length,
+    requests: attempts.length
   }
 }
 
-const wasRefused = ({ attempts, result }: CallRecord): boolean =>
-  result._tag === "Failed" && result.kind === "CircuitOpen" && attempts === 0
-
-/** The events' clock counts whole milliseconds, the calls' finer: what is nearer than this cannot be put in order. */
-const grain = 2
-
-interface Timed {
-  readonly at: number
-  readonly event: ResilienceEvent.ResilienceEvent
+const spread = (values: ReadonlyArray<number | undefined>): Spread => {
+  const sorted = values.filter((value) => value !== undefined).toSorted((a, b) => a - b)
+  return { seen: sorted.length, median: quantile(sorted, 0.5), worst: sorted.at(-1) }
 }
 
-const faultSummary = (
-  fault: string,
-  { began, ended, next }: { readonly began: number; readonly ended: number; readonly next: number },
-  events: ReadonlyArray<Timed>,
-  calls: ReadonlyArray<CallRecord>
-): FaultSummary => {
-  const within = events.filter(({ at }) => at >= began - grain && at < next)
-  const opened = within.find(({ at, event }) => event._tag === "CircuitOpened" && event.from === "Closed" && at < ended)
-  const closed = within.find(({ at, event }) => event._tag === "CircuitClosed" && at >= ended - grain)
-  const errors: Record<string, number> = {}
-  for (const { result, started } of calls) {
-    if (result._tag === "Answered" || started < began || started >= ended) continue
-    errors[result.kind] = (errors[result.kind] ?? 0) + 1
-  }
-  return {
-    fault,
-    began,
-    ended,
-    detected: opened === undefined ? undefined : Math.max(0, opened.at - began),
-    recovered: closed === undefined ? undefined : Math.max(0, closed.at - ended),
-    openings: within.filter(({ event }) => event._tag === "CircuitOpened").length,
-    halfOpenings: within.filter(({ event }) => event._tag === "CircuitHalfOpened").length,
-    refused: within.filter(({ event }) => event._tag === "Refused").length,
-    errors
-  }
+/** A document for programs, under a heading that says what it is about: what there is no figure for is null. */
+export const json = (summary: Summary, heading: Partial<Recording> = {}): string =>
+  JSON.stringify({ ...heading, ...summary }, (_, value: unknown) => value === undefined ? null : value, 2)
+
+/** The first thing to say. */
+export const headline = ({ gateways: figures, outages }: Summary): string => {
+  const { hit } = figures.resilient
+  if (outages.length === 0) return "Nothing has failed."
+  const share = (gateway: Gateway) => Verdict.percent(figures[gateway].hit.answered, figures[gateway].hit.made)
+  const times = outages.length === 1 ? "once" : outages.length === 2 ? "twice" : `${outages.length} times`
+  return `Services failed ${times}. Of the ${hit.made} calls that needed them just then, effect-resilience answered ` +
+    `${share("resilient")} in time, retries only ${share("retries")}, a plain client ${share("plain")}.`
 }
-
-const missingOf = (phase: Phase, summary: FaultSummary): ReadonlyArray<string> => {
-  const { detected, errors, fault, halfOpenings, recovered } = summary
-  const missing: Array<string> = []
-  if (detected === undefined) missing.push(`${fault}: the breaker opening`)
-  if (halfOpenings === 0) missing.push(`${fault}: the breaker half-open`)
-  if (recovered === undefined) missing.push(`${fault}: the breaker closing again`)
-  if (phase.expected !== undefined && errors[phase.expected] === undefined) {
-    missing.push(`${fault}: a call that fails with ${phase.expected}`)
-  }
-  return missing
-}
-
-const quantiles = (millis: ReadonlyArray<number>): Quantiles => {
-  const sorted = millis.toSorted((a, b) => a - b)
-  const at = (q: number) => sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) }
-}
-
-/** Prints the figures. The verdict comes last, and not at all if the drill was not finished. */
-export const print = (summary: Summary, output: Output, isFinished: boolean): void => {
-  const { calls, faults, latency, missing, refusal, retries } = summary
-  const row = (name: string, text: string) => output.print(`  ${name.padEnd(11)}${text}`)
-  const maybe = (millis: number | undefined) => millis === undefined ? "none" : time(millis)
-
-  output.print("\nWhat the callers saw")
-  row("calls", String(calls.made))
-  row("answered", `${calls.answered}, ${calls.answeredAfterRetry} of them after a retry`)
-  row("refused", `${calls.refused} at once, within ${maybe(refusal.p99)} (p99)`)
-  row("failed", `${calls.failed}, ${calls.refusedOnRetry} of them when a retry met the open breaker`)
-  if (calls.unfinished > 0) row("unfinished", String(calls.unfinished))
-  row("retries", String(retries))
-  row(
-    "answers in",
-    `p50 ${maybe(latency.p50)}   p95 ${maybe(latency.p95)}   p99 ${maybe(latency.p99)}   max ${maybe(latency.max)}`
-  )
-
-  output.print(
-    `\n  ${["fault", "detected in", "recovered in", "refused", "errors of its calls"].map(column).join("")}`
-  )
-  for (const { detected, errors, fault, recovered, refused } of faults) {
-    const kinds = Object.entries(errors).filter(([kind]) => kind !== "CircuitOpen")
-    const texts = [
-      fault,
-      maybe(detected),
-      maybe(recovered),
-      String(refused),
-      kinds.map((kind) => kind.join(" ")).join(", ")
-    ]
-    output.print(`  ${texts.map(column).join("")}`)
-  }
-  output.print(
-    "\n  Answers are timed from the instant at which the call was due, refusals from the call itself.",
-    "dim"
-  )
-  output.print(
-    "  Detected: from the start of the fault until the breaker opened. Recovered: from the server's health until it closed.",
-    "dim"
-  )
-
-  if (!isFinished) return
-  output.print("")
-  if (missing.length === 0) {
-    output.print(
-      `Passed: in each of ${plural(faults.length, "outage")} the breaker opened, half-opened and closed again, ` +
-        "and no wrong answer got through.",
-      "good"
-    )
-    return
-  }
-  output.print("FAILED. Not seen:", "bad")
-  for (const what of missing) output.print(`  - ${what}`, "bad")
-}
-
-const widths = [13, 14, 14, 9, 0]
-const column = (text: string, index: number): string => text.padEnd(widths[index] ?? 0)

@@ -1,125 +1,136 @@
 /**
- * The outage drill: a real HTTP service breaks in five ways, and a resilient client lives through all of them.
+ * The outage drill: an application, its four services and three gateways to them, on real sockets, and an outage.
  */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
-import { Context, Effect, Exit, Layer, Random, Result, Stream } from "effect"
-import { Resilience } from "effect-resilience"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { ConfigProvider, Effect, Exit, Result } from "effect"
+import { writeFileSync } from "node:fs"
 import process from "node:process"
-import * as FaultyServer from "./FaultyServer.ts"
+import * as Drill from "./Drill.ts"
 import * as Journal from "./Journal.ts"
-import * as Narrator from "./Narrator.ts"
+import * as Live from "./Live.ts"
+import { urlVariables } from "./Messages.ts"
 import * as Options from "./Options.ts"
 import * as Output from "./Output.ts"
+import type { Progress } from "./Progress.ts"
+import type { Recording } from "./Recording.ts"
+import * as Report from "./Report.ts"
 import * as Scenario from "./Scenario.ts"
-import * as Shop from "./Shop.ts"
+import * as Settings from "./Settings.ts"
 import * as Summary from "./Summary.ts"
-import * as Traffic from "./Traffic.ts"
+import * as Table from "./Table.ts"
+import * as Verdict from "./Verdict.ts"
 import { time } from "./Words.ts"
 
-const intro = (output: Output.Output, options: Options.Options, protection: Shop.Protection, url: string) => {
-  const { attemptTimeout, circuitBreaker, retry, totalTimeout } = protection
-  output.print(`Outage drill: ${options.rate} calls a second for ${options.seconds} s to ${url}, seed ${options.seed}`)
+type Screen = NodeJS.WriteStream
+
+const intro = (output: Output.Output, { deadlines, factor, phases, rate, scenario, seconds, seed }: Recording) => {
+  const { charge, chat, file, snapshot } = deadlines
   output.print(
-    `The client: ${time(attemptTimeout)} for an attempt, ${time(totalTimeout)} for a call with all its waits; ` +
-      `a GET has up to ${retry.times} retries, a POST none.`
+    `Outage drill "${scenario}": ${phases.length} outages in ${seconds} s, ${rate} calls a second to each of three gateways.`
   )
   output.print(
-    `Its breaker: opens at ${circuitBreaker.trip.failures} failures in a row, for ${time(circuitBreaker.open)} ` +
-      `or as long as the service asks; then one call may try.\n`
+    `Seed ${seed}; the application's times are divided by ${Number(factor.toFixed(2))}: users wait ` +
+      `${time(chat)} for a chat, ${time(file)} for a file,`
   )
+  output.print(`${time(charge)} for a charge, ${time(snapshot)} for a snapshot. Starting six processes ...\n`)
 }
 
-const drill = Effect.fnUntraced(function*(options: Options.Options, output: Output.Output, stdout: Output.Output) {
-  const scenario = Scenario.make(options.seconds)
-  const protection = Shop.protection(scenario)
-  const schedule = yield* Traffic.schedule({ end: scenario.end, rate: options.rate, seed: options.seed })
+/** Everything that a drill leaves behind: the table, the page, the document. Gives the exit code. */
+const finish = (options: Options.Options, { now, recording }: Progress, output: Output.Output, screen: Screen) =>
+  Effect.sync(() => {
+    const summary = Summary.make(recording)
+    output.print("")
+    if (now() > 0) {
+      for (const { text, tone } of Table.lines(summary, recording, screen.columns)) output.print(text, tone)
+    } else output.print("Interrupted before the first call.", "warn")
+    if (options.json) {
+      const { deadlines, factor, rate, scenario, seconds, seed } = recording
+      process.stdout.write(`${Summary.json(summary, { scenario, seconds, rate, seed, factor, deadlines })}\n`)
+    }
+    if (options.report !== undefined) {
+      try {
+        writeFileSync(options.report, Report.html(recording))
+        output.print(`The plots are in ${options.report}`)
+      } catch (error) {
+        output.print(`The plots could not be written: ${error instanceof Error ? error.message : String(error)}`, "bad")
+        return 1
+      }
+    }
+    return Verdict.exitCodes[summary.verdict]
+  })
 
-  const server = yield* FaultyServer.make(yield* Shop.service)
-  const Client = Shop.client(server.url, protection)
-  const context = yield* Layer.build(Client.layer.pipe(
-    Layer.provide(Traffic.layerCounting),
-    Layer.provide(NodeHttpClient.layerUndici),
-    Layer.provideMerge(Resilience.layer)
-  ))
-  const shop = Context.get(context, Client)
-  const { events } = Context.get(context, Resilience.Resilience)
-
-  // The first calls load code, and say nothing about the service.
-  yield* Effect.forEach([0, 1, 2, 3], (n) => Effect.ignore(Shop.call(shop, n).run), { discard: true })
-
-  intro(output, options, protection, server.url)
-  const journal = yield* Journal.make
-  const narrator = Narrator.make(journal, protection, output.line)
-
-  const report = (isFinished: boolean) =>
-    Effect.andThen(
-      narrator.finish,
-      Effect.sync(() => {
-        const made = isFinished ? schedule.length : schedule.filter((due) => due <= journal.now()).length
-        const summary = Summary.make(journal, scenario.phases, made)
-        const verdict = !isFinished ? "interrupted" : summary.missing.length === 0 ? "passed" : "failed"
-        Summary.print(summary, output, isFinished)
-        if (options.json) {
-          const script = scenario.phases.map(({ at, fault, says }) => ({ at, fault: fault ?? null, server: says }))
-          const document = { verdict, options, client: protection, script, schedule, ...summary }
-          stdout.print(JSON.stringify(document, null, 2))
-        }
-        return verdict === "passed" ? 0 : 1
-      })
-    )
-
+const drill = Effect.fnUntraced(function*(options: Options.Options, output: Output.Output, screen: Screen) {
+  const { rate, scenario, seconds, seed } = options
+  const factor = Scenario.factor(seconds)
+  const deadlines = Scenario.deadlines(factor)
+  const phases = Scenario.phases(scenario, seconds)
+  const journal = yield* Journal.make({ scenario, seconds, rate, seed, factor, deadlines, phases })
+  intro(output, journal.recording)
   return yield* Effect.gen(function*() {
-    // They listen before the first call, so that no event is missed.
-    yield* Effect.forkScoped(Stream.runForEach(events, (event) => Effect.sync(() => journal.event(event))), {
-      startImmediately: true
+    const stage = yield* Drill.stage(journal)
+    yield* watch(journal, output, screen)
+    yield* Drill.run(stage, journal)
+  }).pipe(
+    // said before the processes and the live view end, so that it tells no more than what has happened
+    Effect.onError(() => Effect.sync(journal.interrupt)),
+    Effect.scoped,
+    Effect.andThen(finish(options, journal, output, screen)),
+    Effect.onInterrupt(() => finish(options, journal, output, screen))
+  )
+})
+
+/** What the environment says of the services must be right before anything is started. Urls and factor are the drill's own. */
+const environment = Effect.suspend(() => {
+  const urls = Object.fromEntries(Object.values(urlVariables).map((name) => [name, "http://127.0.0.1"]))
+  const env = { INTERNAL_TOKEN: "any", ...process.env, DRILL_FACTOR: "1", ...urls }
+  return Effect.provideService(Settings.settings, ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
+}).pipe(
+  Effect.mapError(({ message }) =>
+    new Options.WrongOption({
+      message: `in the environment: ${message.replace(/\s+/g, " ").replace(/^SchemaError\((.*)\)$/, "$1")}`
     })
-    yield* Effect.forkScoped(narrator.follow)
-    const script = Effect.forEach(
-      scenario.phases,
-      (phase) =>
-        Effect.suspend(() => Effect.sleep(Math.max(0, phase.at - journal.now()))).pipe(
-          Effect.andThen(Effect.sync(() => journal.phase(phase))),
-          Effect.andThen(server.become(phase.mode))
-        ),
-      { discard: true }
-    )
-    const traffic = Traffic.run({
-      schedule,
-      journal,
-      seed: options.seed,
-      call: (n) => Shop.call(shop, n),
-      patience: protection.totalTimeout + 1000
-    })
-    yield* Effect.all([script, traffic], { concurrency: "unbounded", discard: true })
-    return yield* report(true)
-  }).pipe(Effect.onInterrupt(() => report(false)))
-}, Effect.scoped)
+  )
+)
+
+/** Shows what happens until the scope ends. */
+const watch = (progress: Progress, output: Output.Output, screen: Screen) =>
+  Effect.forkScoped(Live.follow(Live.make({ progress, output, screen })), { startImmediately: true })
 
 /** The exit code of a program whose output nobody reads: that of one ended by SIGPIPE. */
 const brokenPipe = 141
 
+const wrong = ({ message }: Options.WrongOption) =>
+  Effect.sync(() => {
+    process.stderr.write(`drill: ${message}\nTry: npm start -- --help\n`)
+    return 2
+  })
+
 const program = Effect.suspend(() => {
   const parsed = Options.parse(process.argv.slice(2))
-  if (Result.isFailure(parsed)) {
-    process.stderr.write(`drill: ${parsed.failure.message}\nTry: npm start -- --help\n`)
-    return Effect.succeed(2)
-  }
+  if (Result.isFailure(parsed)) return wrong(parsed.failure)
   const options = parsed.success
   if (options === "help") {
     process.stdout.write(Options.help)
     return Effect.succeed(0)
   }
-  const stdout = Output.to(process.stdout)
   // with --json nothing but the document goes to stdout
-  const output = options.json ? Output.to(process.stderr) : stdout
-  return drill(options, output, stdout).pipe(
-    Effect.onInterrupt(() => Effect.sync(() => output.print("interrupted"))),
-    Random.withSeed(options.seed),
+  const screen = options.json ? process.stderr : process.stdout
+  const output = Output.to(screen)
+  return Effect.andThen(environment, drill(options, output, screen)).pipe(
+    Effect.provide(NodeHttpClient.layerUndici),
+    Effect.catchTag("WrongOption", wrong),
+    Effect.catchTag("ProcessDied", ({ message, process: name }) =>
+      Effect.sync(() => {
+        process.stderr.write(`drill: ${name}: ${message}\n`)
+        return 1
+      })),
     Effect.raceFirst(Effect.as(Output.readerGone, brokenPipe))
   )
 })
 
 NodeRuntime.runMain(program, {
-  // Ctrl-C interrupts the program: its server and its connections are closed before this.
-  teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) ? exit.value as number : Exit.hasInterrupts(exit) ? 130 : 1)
+  // Ctrl-C interrupts the program: its processes are gone before this.
+  teardown: (exit, onExit) =>
+    onExit(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : Exit.hasInterrupts(exit) ? 130 : 1)
 })
