@@ -42,7 +42,7 @@ import type { BaseUrl, Services } from "./BaseUrl.ts"
 import type { Fault } from "./Fault.ts"
 import { type Status, Statuses } from "./internal/clientStatus.ts"
 import * as connections from "./internal/connection.ts"
-import * as exchange from "./internal/exchange.ts"
+import { markResponseInvalid } from "./internal/exchangeFailure.ts"
 import * as inMemory from "./internal/inMemory.ts"
 import * as operations from "./internal/operations.ts"
 import { checkFaults, withFaults } from "./internal/scriptedFaults.ts"
@@ -327,7 +327,7 @@ export const Service = <Self>() =>
     const resilience = yield* Resilience.Resilience
     const generated = yield* HttpApiClient.makeWith(api, {
       httpClient,
-      transformResponse: exchange.markResponseInvalid
+      transformResponse: markResponseInvalid
     })
     const pipeline = yield* Pipeline.fromSettings(planned.pipeline)
     const client = operations.methods(generated, planned.operations, pipeline)

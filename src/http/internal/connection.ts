@@ -13,7 +13,8 @@ import type { BaseUrl } from "../BaseUrl.ts"
 import type { InternalToken, Source } from "../InternalToken.ts"
 import type { ServiceUnavailable } from "../ServiceError.ts"
 import * as address from "./address.ts"
-import * as exchange from "./exchange.ts"
+import { unavailable } from "./currentExchange.ts"
+import { noting } from "./exchange.ts"
 import { checkedToken, TokenKeeper } from "./tokenKeeper.ts"
 
 export interface Connection {
@@ -41,7 +42,7 @@ export const declare = (
         // configuration is read by each layer anyway, and may have changed
         if (source === token) keepers.set(resilience, keeper)
       }
-      return reaching(exchange.noting(client, keeper), at)
+      return reaching(noting(client, keeper), at)
     })
 
   return {
@@ -68,7 +69,7 @@ const reaching = (client: Connection["client"], at: address.Address): Connection
   return {
     client: HttpClient.mapRequestEffect(client, (request) =>
       Effect.flatMap(at, (url) => {
-        if (url === undefined) return exchange.unavailable("no address")
+        if (url === undefined) return unavailable("no address")
         origin = url.origin
         return Effect.succeed(HttpClientRequest.prependUrl(request, url.href))
       })),

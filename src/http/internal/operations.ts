@@ -13,13 +13,14 @@ import { OperationPipeline, type Overrides } from "../OperationPipeline.ts"
 import * as RequestId from "../RequestId.ts"
 import type { CallOptions } from "../ServiceClient.ts"
 import * as ServiceError from "../ServiceError.ts"
-import * as exchange from "./exchange.ts"
+import type * as current from "./currentExchange.ts"
+import * as failures from "./exchangeFailure.ts"
 import { IdempotencyKey, isKey } from "./idempotencyKey.ts"
 import { byPath, type OperationPath, own, pathOf } from "./operationPath.ts"
 import { holdsKey, isIdempotent } from "./replaySafety.ts"
 
 /** One operation of one service. */
-export interface Operation extends exchange.Operation {
+export interface Operation extends current.Operation {
   readonly idempotent: boolean
   /** Whether its calls carry a key, made once for each. */
   readonly keyed: boolean
@@ -93,7 +94,7 @@ const mayBeSentAgain = (operation: Operation, request: unknown, options: CallOpt
 const begin = (
   operation: Operation,
   { idempotencyKey = operation.keyed }: CallOptions
-): Effect.Effect<exchange.Call, ServiceError.RequestInvalid> =>
+): Effect.Effect<current.Call, ServiceError.RequestInvalid> =>
   Effect.gen(function*() {
     const requestId = RequestId.parse(yield* RequestId.Current) ?? (yield* RequestId.make)
     if (typeof idempotencyKey === "string" && !isKey(idempotencyKey)) {
@@ -139,7 +140,7 @@ export const answering: Guarded = (operation, method, pipeline) => (request, opt
   Effect.flatMap(
     begin(operation, options),
     (call) =>
-      pipeline.protect(Effect.suspend(() => exchange.attempt(method(request), call)), {
+      pipeline.protect(Effect.suspend(() => failures.attempt(method(request), call)), {
         operation: operation.operation,
         idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
       }).pipe(RequestId.within(call.requestId))
@@ -149,7 +150,7 @@ const streaming: Guarded = (operation, method, pipeline) => (request, options = 
   Stream.unwrap(Effect.map(begin(operation, options), (call) => {
     // `HttpApiClient` answers with a stream where no success is anything else
     const open = Effect.suspend(() => method(request) as Effect.Effect<Stream.Stream<unknown, unknown>, unknown>)
-    return pipeline.protectStream(exchange.attemptStream(open, call), {
+    return pipeline.protectStream(failures.attemptStream(open, call), {
       operation: operation.operation,
       idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
     })

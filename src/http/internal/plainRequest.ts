@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import type * as Pipeline from "../../Pipeline.ts"
 import type { CallOptions } from "../ServiceClient.ts"
 import type { Connection } from "./connection.ts"
-import { markResponseInvalid } from "./exchange.ts"
+import { markResponseInvalid } from "./exchangeFailure.ts"
 import * as operations from "./operations.ts"
 import { isIdempotent } from "./replaySafety.ts"
 

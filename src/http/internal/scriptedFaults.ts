@@ -4,7 +4,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import { oneOf } from "../../internal/options.ts"
 import { script } from "../../internal/script.ts"
 import * as Fault from "../Fault.ts"
-import { currentOperation } from "./exchange.ts"
+import { currentOperation } from "./currentExchange.ts"
 
 export type Faults = Readonly<Record<string, ReadonlyArray<Fault.Fault>>>
 

@@ -1,0 +1,191 @@
+/**
+ * What the failure of an exchange is to its caller: one of `ServiceError` where the
+ * API declares none, with what the exchange said.
+ */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Sse from "effect/encoding/Sse"
+import * as HttpClientError from "effect/http/HttpClientError"
+import { hasProperty } from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Outcome from "../../Outcome.ts"
+import * as HttpOutcome from "../HttpOutcome.ts"
+import * as Problem from "../Problem.ts"
+import * as RequestId from "../RequestId.ts"
+import * as RetryAfter from "../RetryAfter.ts"
+import * as ServiceError from "../ServiceError.ts"
+import { type Call, CurrentExchange, Exchange, requestInvalid, responseInvalid } from "./currentExchange.ts"
+import { problemOf } from "./foreignError.ts"
+import { cut } from "./heldBody.ts"
+import { comingFrom } from "./origin.ts"
+
+/** A decoding error of the response. One of the request stays as it is, and is told from it by that. */
+export const markResponseInvalid = <A, R>(decoding: Effect.Effect<A, unknown, R>): Effect.Effect<A, unknown, R> =>
+  Effect.catch(decoding, (error) =>
+    Schema.isSchemaError(error)
+      ? Effect.flatMap(
+        CurrentExchange,
+        (exchange) => Effect.fail(exchange === undefined ? error : responseInvalid(exchange, error))
+      )
+      : Effect.fail(error))
+
+type Raw = HttpClientError.HttpClientError | Schema.SchemaError
+
+/**
+ * Runs one attempt of a generated method: its failures become those of
+ * `ServiceError` where the API declares none, and carry what the exchange said.
+ */
+export const attempt = <A, E, R>(
+  method: Effect.Effect<A, E, R>,
+  call: Call
+): Effect.Effect<A, Exclude<E, Raw> | ServiceError.ServiceError, R> =>
+  Effect.suspend(() => attemptAs(method, new Exchange(call)))
+
+const attemptAs = <A, E, R>(
+  method: Effect.Effect<A, E, R>,
+  exchange: Exchange
+): Effect.Effect<A, Exclude<E, Raw> | ServiceError.ServiceError, R> =>
+  Effect.catchCause(
+    Effect.provideService(method, CurrentExchange, exchange),
+    (cause) => {
+      const failing = Effect.clockWith((clock) => fail(cause, exchange, clock))
+      return exchange.unread === undefined ? failing : Effect.andThen(cut(exchange.unread), failing)
+    }
+  )
+
+/** The same of a method that answers with a stream: the attempt lasts until its end. */
+export const attemptStream = <A, E2, E>(
+  method: Effect.Effect<Stream.Stream<A, E2>, E>,
+  call: Call
+): Stream.Stream<A, Exclude<E, Raw> | Exclude<E2, Raw | Sse.SseError | Sse.Retry> | ServiceError.ServiceError> =>
+  Stream.suspend(() => {
+    const exchange = new Exchange(call)
+    const opened = RequestId.within(call.requestId)(attemptAs(method, exchange))
+    return Stream.unwrap(Effect.map(opened, (stream) =>
+      Stream.catchCause(
+        stream,
+        (cause) => Stream.fromEffect(Effect.clockWith((clock) => failInStream(cause, exchange, clock)))
+      )))
+  })
+
+/** What ends a stream after its response has been found good. */
+const failInStream = <E>(
+  cause: Cause.Cause<E>,
+  exchange: Exchange,
+  clock: Clock.Clock
+): Effect.Effect<never, Exclude<E, Raw | Sse.SseError | Sse.Retry> | ServiceError.ServiceError> => {
+  const error: unknown = Result.getOrUndefined(Cause.findError(cause))
+  if (Schema.isSchemaError(error)) return Effect.fail(responseInvalid(exchange, error))
+  if (error instanceof Sse.SseError) return Effect.fail(responseInvalid(exchange, "Expected a shorter event"))
+  if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
+  // what the client and the codecs fail with has been dealt with above
+  return Effect.failCause(cause as Cause.Cause<Exclude<E, Raw | Sse.SseError | Sse.Retry>>)
+}
+
+const fail = <E>(
+  cause: Cause.Cause<E>,
+  exchange: Exchange,
+  clock: Clock.Clock
+): Effect.Effect<never, Exclude<E, Raw> | ServiceError.ServiceError> => {
+  const found = Cause.findError(cause)
+  if (Result.isFailure(found)) {
+    const defect = Result.getOrUndefined(Cause.findDefect(cause))
+    if (exchange.status !== undefined && isTooDeep(defect)) {
+      return Effect.fail(responseInvalid(exchange, "it is nested too deeply"))
+    }
+    return isPathParameterError(defect)
+      ? Effect.fail(requestInvalid(exchange, defect.message, ["params"]))
+      // without a typed error in it, the cause fits any error type
+      : Effect.failCause(cause as Cause.Cause<never>)
+  }
+  const error: unknown = found.success
+  if (Schema.isSchemaError(error)) return Effect.fail(requestInvalid(exchange, error))
+  if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
+  if (Problem.isProblem(error)) comingFrom(error, exchange.where)
+  // what the client and the codecs fail with has been dealt with above
+  const declared = Effect.failCause(cause as Cause.Cause<Exclude<E, Raw>>)
+  const { status } = exchange
+  return status === undefined
+    ? declared
+    : Outcome.annotate(declared, () => HttpOutcome.fromStatus(status, exchange.retryAfter))
+}
+
+const failByClient = (
+  error: HttpClientError.HttpClientError,
+  exchange: Exchange,
+  clock: Clock.Clock
+): Effect.Effect<never, ServiceError.ServiceError> => {
+  const { reason } = error
+  const known = "response" in reason
+    ? byResponse(reason, exchange, clock)
+    : Effect.succeed(withoutResponse(reason, exchange))
+  return Effect.flatMap(known, (known): Effect.Effect<never, ServiceError.ServiceError> =>
+    // a problem says itself what it means, and may know more than the headers did
+    "code" in known
+      ? Effect.fail(known)
+      : Outcome.annotate(Effect.fail(known), () => HttpOutcome.fromClientError(error, clock)))
+}
+
+type Reason = HttpClientError.HttpClientErrorReason
+
+const withoutResponse = (
+  reason: Exclude<Reason, HttpClientError.ResponseError>,
+  exchange: Exchange
+): ServiceError.ServiceError =>
+  reason._tag === "TransportError"
+    ? new ServiceError.ServiceUnavailable({ ...exchange.where, reason: networkReason(reason) })
+    : requestInvalid(exchange, reason.description ?? reason._tag)
+
+const byResponse = (
+  reason: HttpClientError.ResponseError,
+  exchange: Exchange,
+  clock: Clock.Clock
+): Effect.Effect<ServiceError.ServiceError> => {
+  const { refusal, where } = exchange
+  const { headers, status } = reason.response
+  if (reason._tag === "StatusCodeError" || status >= 400 || !exchange.call.of.declares(status)) {
+    const retryAfter = RetryAfter.fromHeaders(headers, clock)
+    const body = refusal?.status === status ? Effect.orElseSucceed(refusal.text, () => "") : Effect.succeed("")
+    return Effect.map(body, (body) =>
+      problemOf({
+        status,
+        body,
+        contentType: headers["content-type"] ?? "",
+        retryAfter,
+        requestId: RequestId.parse(headers[RequestId.header]) ?? where.requestId,
+        service: where.service,
+        operation: where.operation,
+        // also without the scheme that may stand before it
+        secrets: exchange.tokens.flatMap((token) => [token, ...token.split(" ").filter((part) => part.length > 8)])
+      }) ?? new ServiceError.UnexpectedStatus({
+        ...where,
+        status,
+        ...(retryAfter === undefined ? {} : { retryAfter })
+      }))
+  }
+  return Effect.succeed(
+    HttpOutcome.isBrokenOff(reason)
+      ? new ServiceError.ServiceUnavailable({ ...where, reason: networkReason(reason) })
+      : responseInvalid(exchange, reason.description ?? "no body")
+  )
+}
+
+/** The code of a network error. Its message is not for showing: it may quote a url with credentials, or a header. */
+const networkReason = (reason: { readonly cause?: unknown }): string => {
+  // fetch wraps the error that has the code, once or twice
+  let cause: unknown = reason.cause
+  for (let depth = 0; depth < 3 && hasProperty(cause, "cause") && !hasProperty(cause, "code"); depth++) {
+    cause = cause.cause
+  }
+  return hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : "no connection"
+}
+
+// what a schema that calls itself comes to with a body that is deeper than the stack
+const isTooDeep = (defect: unknown): boolean => defect instanceof RangeError && /call stack/.test(defect.message)
+
+// `HttpApiClient` throws a plain error for a path parameter that is missing, or would climb the path
+const isPathParameterError = (defect: unknown): defect is Error =>
+  defect instanceof Error && /^(Invalid|Missing) path parameter/.test(defect.message)
