@@ -260,6 +260,9 @@ const entriesOf = (value: unknown): Map<string, unknown> =>
   typeof value === "object" && value !== null ? new Map(Object.entries(value)) : new Map([["", value]])
 
 const changes = (before: unknown, after: unknown): ReadonlyArray<string> => {
+  if (Equal.equals(before, after)) return []
   const [was, is] = [entriesOf(before), entriesOf(after)]
-  return [...new Set([...was.keys(), ...is.keys()])].filter((field) => !Equal.equals(was.get(field), is.get(field)))
+  const fields = [...new Set([...was.keys(), ...is.keys()])]
+  // a date or a url has no fields, and is another as a whole
+  return fields.length === 0 ? [""] : fields.filter((field) => !Equal.equals(was.get(field), is.get(field)))
 }

@@ -173,6 +173,32 @@ describe("ModelAdapter", () => {
       assert.strictEqual(error.message, "throws: cannot map forward: The mapping has thrown")
     }))
 
+  it.effect("the laws hold for models without fields as well, dates and urls among them", () =>
+    Effect.gen(function*() {
+      const later = ModelAdapter.make("dates", {
+        from: Schema.Date,
+        to: Schema.String,
+        forward: (date) => date.toISOString(),
+        backward: (text) => new Date(Date.parse(text) + 1)
+      })
+      const elsewhere = ModelAdapter.make("urls", {
+        from: Schema.URL,
+        to: Schema.String,
+        forward: (url) => url.href,
+        backward: () => new URL("http://b.invalid")
+      })
+      const same = ModelAdapter.make("same dates", {
+        from: Schema.Date,
+        to: Schema.String,
+        forward: (date) => date.toISOString(),
+        backward: (text) => new Date(text)
+      })
+      assert.deepInclude(yield* Effect.flip(ModelAdapter.roundTrip(later).there(new Date(0))), { fields: [""] })
+      const url = new URL("http://a.invalid")
+      assert.deepInclude(yield* Effect.flip(ModelAdapter.roundTrip(elsewhere).there(url)), { fields: [""] })
+      assert.isTrue(yield* ModelAdapter.roundTrip(same).there(new Date(0)))
+    }))
+
   it("refuses options that cannot be meant", () => {
     const options = { from: Schema.String, to: Schema.String, forward: String, backward: String }
     assert.throws(() => ModelAdapter.make("", options), RangeError, "ModelAdapter.make: name")
