@@ -12,7 +12,8 @@ import * as Result from "effect/Result"
 /**
  * Reads the value of a `Retry-After` header: seconds, or an HTTP date. A date
  * counts from the response's own `Date` header where it has one, so that clocks
- * that disagree do no harm, else from `now`. A date that has passed is zero.
+ * that disagree do no harm, else from `now`. A date that has passed is zero, and
+ * more than a thousand million seconds are so many.
  * Anything else is `undefined`: negative and fractional numbers, other dates,
  * rubbish.
  *
@@ -34,6 +35,14 @@ export const parse = (value: string, from: {
   /** The response's `Date` header. */
   readonly date?: string | undefined
 }): Duration.Duration | undefined => {
+  const read = unbounded(value, from)
+  return read === undefined ? undefined : Duration.min(read, longest)
+}
+
+// whoever says more says the same, and what is finite can be told on
+const longest = Duration.seconds(1e9)
+
+const unbounded: typeof parse = (value, from) => {
   // a header that was sent twice arrives as a list: the longer wait undercuts neither
   if (/^\d+(?:\s*,\s*\d+)+$/.test(value.trim())) return Duration.seconds(Math.max(...value.split(",").map(Number)))
   const read = Result.getOrUndefined(Headers.parseRetryAfter(value))

@@ -59,7 +59,10 @@ describe("RetryAfter", () => {
   })
 
   it("never gives a duration that is negative, or none", () => {
-    assert.isTrue(Duration.isFinite(RetryAfter.parse("9".repeat(30), { now }) ?? Duration.infinity))
+    for (const digits of [30, 400, 10_000]) {
+      assert.strictEqual(seconds("9".repeat(digits)), 1e9)
+      assert.strictEqual(seconds(`1, ${"9".repeat(digits)}`), 1e9)
+    }
   })
 
   it.effect("reads the headers of a response against the wall clock", () =>
