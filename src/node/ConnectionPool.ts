@@ -39,12 +39,6 @@ export interface Options {
   /** Connections to one origin at most. Default: 100. */
   readonly connections?: number | undefined
   /**
-   * Requests that are sent over a connection before the first of them is answered,
-   * at most. Above 1, a slow answer holds up those behind it, and a request that is
-   * given up takes those behind it with it. Default: 1.
-   */
-  readonly pipelining?: number | undefined
-  /**
    * The age from which a connection is given no further request, so that a change
    * of address gets noticed; it is closed when the next request comes. One that is
    * still busy then finishes beside its successor. `"Infinity"` for no limit.
@@ -74,8 +68,8 @@ export interface Options {
   /** How long the next piece of a body may take, kept as exactly as `headersTimeout`. Default: `"Infinity"`. */
   readonly bodyTimeout?: Duration.Input | undefined
   /**
-   * Bytes of a body at most, as it is sent: the answer breaks off beyond that.
-   * Default: no limit.
+   * Bytes of a body at most, as it is sent, streams included: the answer breaks off
+   * beyond that, and is not tried again. Default: no limit.
    */
   readonly maxBodySize?: number | undefined
 }
@@ -88,7 +82,6 @@ export interface Options {
  */
 export interface Settings {
   readonly connections: number
-  readonly pipelining: number
   readonly lifetime: number
   readonly idleTimeout: number
   readonly idleMargin: number
@@ -109,7 +102,7 @@ export interface Snapshot {
   readonly origin: string
   /** The connections there are, idle ones included; not those past their lifetime that finish a last request. */
   readonly open: number
-  /** The requests under way. Without pipelining, each has a connection for itself. */
+  /** The requests under way. Each has a connection for itself. */
   readonly busy: number
   /** The requests that wait for a connection. */
   readonly queued: number
@@ -131,7 +124,6 @@ const where = "ConnectionPool"
 
 const optionKeys = [
   "connections",
-  "pipelining",
   "lifetime",
   "idleTimeout",
   "idleMargin",
@@ -175,13 +167,11 @@ export const settings = (options: Options = {}): Settings => {
     idleMargin = "1 second",
     idleTimeout = "4 seconds",
     lifetime = "5 minutes",
-    maxBodySize = Infinity,
-    pipelining = 1
+    maxBodySize = Infinity
   } = options
   const infinite = { infinite: true } as const
   return {
     connections: integer(where, "connections", connections, 1),
-    pipelining: integer(where, "pipelining", pipelining, 1),
     lifetime: millis("lifetime", lifetime, infinite),
     idleTimeout: millis("idleTimeout", idleTimeout),
     idleMargin: millis("idleMargin", idleMargin),
@@ -274,7 +264,6 @@ const makeAgent = (settings: Settings): Effect.Effect<Undici.Agent, never, Scope
       ({ Agent, Pool }) =>
         new Agent({
           connections: settings.connections,
-          pipelining: settings.pipelining,
           clientTtl: settings.lifetime === Infinity ? null : settings.lifetime,
           keepAliveTimeout: settings.idleTimeout,
           // what the peer's own hint may lengthen it to

@@ -59,7 +59,6 @@ describe("ConnectionPool settings", () => {
   it("have defaults, in milliseconds", () => {
     assert.deepStrictEqual(ConnectionPool.settings(), {
       connections: 100,
-      pipelining: 1,
       lifetime: 300_000,
       idleTimeout: 4_000,
       idleMargin: 1_000,
@@ -75,7 +74,6 @@ describe("ConnectionPool settings", () => {
   it("refuse what is wrong, and say where", () => {
     for (const connections of [0, -1, 1.5, NaN, Infinity, "10", null]) {
       assert.match(refused({ connections }), /^ConnectionPool: connections must be an integer >= 1, got /)
-      assert.match(refused({ pipelining: connections }), /^ConnectionPool: pipelining must be/)
     }
     for (
       const option of ["lifetime", "idleTimeout", "idleMargin", "connectTimeout", "headersTimeout", "bodyTimeout"]
@@ -301,15 +299,6 @@ describe("ConnectionPool, on real sockets", () => {
         Layer.merge(ConnectionPool.layer({ maxBodySize: 1_000, idleTimeout: "200 millis" }), Resilience.layer)
       )
     ))
-
-  it.live("pipelines over one connection, as far as it is asked to", () =>
-    Effect.gen(function*() {
-      const { seen, server } = yield* watched(() => 50)
-      yield* get(server.url)
-      yield* many(8, get(server.url))
-      assert.strictEqual(seen.sockets, 1)
-      assert.strictEqual(server.requests.length, 9)
-    }).pipe(Effect.provide(ConnectionPool.layer({ connections: 1, pipelining: 4 }))))
 
   it.live("closes all of its connections with its layer", () =>
     Effect.gen(function*() {
