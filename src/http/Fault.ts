@@ -7,6 +7,8 @@ import * as Effect from "effect/Effect"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { integer, oneOf, refuse } from "../internal/options.ts"
+import { isHeader } from "./internal/headerText.ts"
 
 /**
  * What becomes of a request in a test.
@@ -16,7 +18,7 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
  * - `hang`: there is never an answer
  * - `reset`: a good answer breaks off in its body
  * - `malformed`: a good answer whose body is no JSON
- * - `status`: an answer of that status, with `Retry-After` and a body if given
+ * - `status`: an answer of that status, from 200 to 599, with `Retry-After` and a body if given
  *
  * @category models
  * @since 0.1.0
@@ -34,12 +36,25 @@ export type Fault =
     readonly body?: unknown
   }
 
+const kinds: ReadonlyArray<Fault["kind"]> = ["pass", "refuse", "hang", "reset", "malformed", "status"]
+
 /**
- * All kinds that there are.
+ * Refuses what is no fault, or an answer that no service can give.
  *
  * @internal
  */
-export const kinds: ReadonlyArray<Fault["kind"]> = ["pass", "refuse", "hang", "reset", "malformed", "status"]
+export const check = (where: string, option: string, fault: Fault): void => {
+  oneOf(where, `${option}.kind`, fault.kind, kinds)
+  if (fault.kind !== "status") return
+  const { body, retryAfter, status } = fault
+  integer(where, `${option}.status`, status, 200, 599)
+  if (body !== undefined && [204, 205, 304].includes(status)) {
+    refuse(where, `${option}.body`, `left out of a ${status}`, body)
+  }
+  if (retryAfter !== undefined && !(typeof retryAfter === "string" && isHeader("retry-after", retryAfter))) {
+    refuse(where, `${option}.retryAfter`, "a text that a header can have", retryAfter)
+  }
+}
 
 /**
  * Answers a request with a fault; `undefined` where it is to be answered as

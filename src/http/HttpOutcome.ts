@@ -11,6 +11,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
 import { statusOutcome } from "../internal/statusOutcome.ts"
 import * as Outcome from "../Outcome.ts"
+import { isTooLarge } from "./internal/networkCode.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 
 /**
@@ -37,19 +38,20 @@ export const fromResponse = (
 
 /**
  * Whether an error in reading a body means that the body broke off, rather than
- * that it came whole and was wrong.
+ * that it came whole and was wrong, or was larger than it may be.
  *
  * @internal
  */
 export const isBrokenOff = (reason: HttpClientError.HttpClientErrorReason): boolean =>
-  reason._tag === "DecodeError" && reason.cause !== undefined && !(reason.cause instanceof SyntaxError)
+  reason._tag === "DecodeError" && reason.cause !== undefined && !(reason.cause instanceof SyntaxError) &&
+  !isTooLarge(reason.cause)
 
 /**
  * The outcome of an error of Effect's HTTP client. What was never sent says
  * nothing; a request that got no answer failed, unless the cause of it says
  * otherwise, as a refusal by a policy further in does; a response counts by its
- * status; and one with a good status whose body is wrong is a failure, retryable
- * where the body broke off.
+ * status; and one with a good status whose body is wrong, or too large, is a
+ * failure, retryable where the body broke off.
  *
  * @category classifying
  * @since 0.1.0

@@ -158,6 +158,11 @@ export interface Options<
   readonly baseUrl: Url
   /** The token that every request carries. Default: none. */
   readonly token?: Token
+  /**
+   * Bytes of a good answer's body at most, after decoding, unless it is a stream. A
+   * larger one is `ResponseInvalid`. `Infinity` for no limit. Default: 32 MiB.
+   */
+  readonly maxBodySize?: number | undefined
   /** How it is protected. The name of the pipeline is that of the service. */
   readonly pipeline: O & Pipeline.OnlyKnownKeys<O>
 }
@@ -245,7 +250,7 @@ export const Service = <Self>() =>
 ): ServiceClass<Self, Id, Url, Pipeline.ErrorOf<O>, Token> => {
   type Made = Client<Pipeline.ErrorOf<O>>
   const where = `PlainClient ${JSON.stringify(id)}`
-  onlyKeys(where, options, ["baseUrl", "pipeline", "token"])
+  onlyKeys(where, options, ["baseUrl", "pipeline", "token", "maxBodySize"])
   const settings = within("PlainClient", () => Pipeline.settings(id, options.pipeline))
   const connection = connections.declare(where, options)
   const Tag = Context.Service<Self, Made>()(id)

@@ -10,6 +10,10 @@
  * may be retried; POST and PATCH only with an `Idempotency-Key`, or by leave. A body that cannot be read again, such as a
  * stream, is never sent twice.
  *
+ * Of the body of an error status no more than 1 MiB is read, and for no longer than
+ * 2 seconds. Where that was not all of it, `text`, `json` and the like fail with a
+ * `DecodeError`; status and headers are there.
+ *
  * Not for responses that do not fit into memory, or that are read as they come.
  *
  * @since 0.1.0
@@ -26,7 +30,7 @@ import * as Outcome from "../Outcome.ts"
 import * as Pipeline from "../Pipeline.ts"
 import type * as Resilience from "../Resilience.ts"
 import * as HttpOutcome from "./HttpOutcome.ts"
-import { holding } from "./internal/heldBody.ts"
+import { checkedMaxBodySize, holding } from "./internal/heldBody.ts"
 import { mayBeSentAgain } from "./internal/replaySafety.ts"
 
 /**
@@ -46,6 +50,12 @@ export interface Options {
   readonly idempotent?: ((request: HttpClientRequest.HttpClientRequest) => boolean | undefined) | undefined
   /** What exits mean. It goes before the pipeline's own, and that before `HttpOutcome.classify`. */
   readonly classify?: Outcome.Classifier<HttpClientResponse.HttpClientResponse> | undefined
+  /**
+   * Bytes of a good body at most, after decoding. A larger one is an
+   * `HttpClientError` whose reason is a `DecodeError`, which is not retried.
+   * `Infinity` for no limit. Default: 32 MiB.
+   */
+  readonly maxBodySize?: number | undefined
 }
 
 // credentials and query may hold secrets
@@ -126,7 +136,8 @@ const under = <E, R, E1, R1>(
 
 /** One exchange under the pipeline. */
 const protect = <PE>(pipeline: Pipeline.Pipeline<PE, unknown>, options: Options) => {
-  onlyKeys("ResilientHttpClient", options, ["operation", "idempotent", "classify"])
+  onlyKeys("ResilientHttpClient", options, ["operation", "idempotent", "classify", "maxBodySize"])
+  const maxBodySize = checkedMaxBodySize("ResilientHttpClient", options.maxBodySize)
   const classify = Outcome.orElse(
     options.classify,
     Outcome.orElse<HttpClientResponse.HttpClientResponse, unknown>(pipeline.settings.classify, HttpOutcome.classify)
@@ -136,7 +147,7 @@ const protect = <PE>(pipeline: Pipeline.Pipeline<PE, unknown>, options: Options)
     exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | PE | HttpClientError.HttpClientError, R> =>
-    pipeline.protect(holding(exchange), {
+    pipeline.protect(holding(exchange, maxBodySize), {
       operation: operation(request),
       idempotent: mayBeSentAgain(request, options.idempotent?.(request)),
       classify

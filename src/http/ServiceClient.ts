@@ -15,7 +15,8 @@
  * An endpoint whose success is a stream, server-sent events among them, answers
  * with a `Stream`: permits and probes are held until it ends, and it is opened
  * again, where a retry may, until its first element. One that has other answers or
- * headers beside the stream is protected until its headers have come.
+ * headers beside the stream is protected until its headers have come: no limit of
+ * `streams` holds after that, so put `Streams.timeout` around what it answers with.
  *
  * @since 0.1.0
  */
@@ -28,6 +29,7 @@ import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import type * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpServer from "effect/http/HttpServer"
@@ -46,6 +48,7 @@ import { markResponseInvalid } from "./internal/exchangeFailure.ts"
 import * as inMemory from "./internal/inMemory.ts"
 import * as operations from "./internal/operations.ts"
 import { checkFaults, withFaults } from "./internal/scriptedFaults.ts"
+import { wholePaths } from "./internal/wholePath.ts"
 import type { InternalToken } from "./InternalToken.ts"
 import type { ServiceError } from "./ServiceError.ts"
 
@@ -126,18 +129,26 @@ export interface Method<Endpoint extends HttpApiEndpoint.ConstraintRequest, PE, 
     options?: CallOptions
   ): [HttpApiClient.SuccessType<Endpoint["~Success"]>] extends [Stream.Stream<infer A, infer E>] ? Stream.Stream<
       A,
-      | Exclude<E, HttpClientError.HttpClientError | Schema.SchemaError | Sse.SseError | Sse.Retry>
+      | Exclude<E, Raw>
       | Declared<Endpoint>
       | ServiceError
       | SE,
       HttpApiEndpoint.ClientServices<Endpoint>
     >
     : Effect.Effect<
-      HttpApiClient.SuccessType<Endpoint["~Success"]>,
+      Answer<HttpApiClient.SuccessType<Endpoint["~Success"]>>,
       Declared<Endpoint> | ServiceError | PE,
       HttpApiEndpoint.ClientServices<Endpoint>
     >
 }
+
+/** A stream that is one of several answers, or has headers beside it, ends with the same errors as any other. */
+type Answer<A> = A extends Stream.Stream<infer B, infer E, infer R> ?
+  Stream.Stream<B, Exclude<E, Raw> | ServiceError, R>
+  : A extends HttpApiSchema.withHeaders<infer Body, infer Headers> ? HttpApiSchema.withHeaders<Answer<Body>, Headers>
+  : A
+
+type Raw = HttpClientError.HttpClientError | Schema.SchemaError | Sse.SseError | Sse.Retry
 
 type Declared<Endpoint extends HttpApiEndpoint.ConstraintRequest> =
   | Endpoint["~Error"]["Type"]
@@ -186,7 +197,16 @@ export interface Options<
   readonly baseUrl: Url
   /** The token that every request carries. Default: none. */
   readonly token?: Token
-  /** How it is protected. The name of the pipeline is that of the service. */
+  /**
+   * Bytes of a good answer's body at most, after decoding, unless it is a stream. A
+   * larger one is `ResponseInvalid`. `Infinity` for no limit. Default: 32 MiB.
+   */
+  readonly maxBodySize?: number | undefined
+  /**
+   * How it is protected. The name of the pipeline is that of the service. Operations
+   * that the API does not have are refused here, and where configuration names them,
+   * when the layer is built.
+   */
   readonly pipeline: O & Pipeline.OnlyKnownKeys<O>
 }
 
@@ -316,7 +336,7 @@ export const Service = <Self>() =>
   >
   type Made = Client<Groups, Pipeline.ErrorOf<O>, Pipeline.StreamErrorOf<O>>
   const where = `ServiceClient ${JSON.stringify(id)}`
-  onlyKeys(where, options, ["api", "baseUrl", "pipeline", "token"])
+  onlyKeys(where, options, ["api", "baseUrl", "pipeline", "token", "maxBodySize"])
   const { api } = options
   const planned = operations.plan(id, api, options.pipeline)
   const connection = connections.declare(where, options)
@@ -325,8 +345,11 @@ export const Service = <Self>() =>
 
   const build = Effect.fnUntraced(function*({ client: httpClient, origin }: connections.Connection) {
     const resilience = yield* Resilience.Resilience
+    // configuration knows no types: what it says of operations that there are not would be of no use to anybody
+    const tuned = resilience.tuning.get(id)?.operations
+    yield* Effect.sync(() => operations.checkOperations(`${where}, as configured`, tuned, planned.operations))
     const generated = yield* HttpApiClient.makeWith(api, {
-      httpClient,
+      httpClient: wholePaths(httpClient),
       transformResponse: markResponseInvalid
     })
     const pipeline = yield* Pipeline.fromSettings(planned.pipeline)

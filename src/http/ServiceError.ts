@@ -14,6 +14,7 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import * as Outcome from "../Outcome.ts"
 import * as HttpOutcome from "./HttpOutcome.ts"
+import { plainText } from "./internal/plainText.ts"
 import { foundIn } from "./internal/schemaIssues.ts"
 import type { Problem } from "./Problem.ts"
 
@@ -33,15 +34,27 @@ export class Mismatch extends Schema.Class<Mismatch>("effect-resilience/ServiceE
   }
 }
 
+/** So much of a path is shown, whose parts may be keys of a body. */
+const most = { parts: 50, characters: 200 }
+
 /**
- * What a schema error found, without the values: the first hundred, and of keys the
- * first 200 characters.
+ * What a schema error found, without the values: the first hundred. The keys on the
+ * way to it are shown without control characters, and cut to 200 characters each and
+ * 50 in a row. `redact` takes secrets out of them.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const mismatches = (error: Schema.SchemaError): ReadonlyArray<Mismatch> =>
-  foundIn(error.issue).map((found) => new Mismatch(found))
+export const mismatches = (
+  error: Schema.SchemaError,
+  redact: (text: string) => string = (text) => text
+): ReadonlyArray<Mismatch> =>
+  foundIn(error.issue, redact).map(({ message, path }) =>
+    new Mismatch({
+      path: path.slice(0, most.parts).map((part) => plainText(part, most.characters)),
+      message: redact(message)
+    })
+  )
 
 const call = {
   /** The service that was called. */

@@ -1,11 +1,11 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Redacted, Schema, Stream } from "effect"
+import { Cause, Config, ConfigProvider, Duration, Effect, Exit, Fiber, Layer, Redacted, Schema, Stream } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { TestClock } from "effect/testing"
-import { ServiceClient } from "../../src/http/index.ts"
-import { Outcome, Resilience } from "../../src/index.ts"
+import { type Fault, Problem, ServiceClient } from "../../src/http/index.ts"
+import { Outcome, type Pipeline, Resilience, ResilienceConfig } from "../../src/index.ts"
 import { answering as answeringRequests, json } from "./answering.ts"
 import { handlers as groups, plan, Planning, PlanningApi, retry } from "./planning.ts"
 import * as Server from "./server.ts"
@@ -545,6 +545,115 @@ describe("ServiceClient", () => {
       /Retry: times/
     )
   })
+
+  it.effect("B3: a declared problem says when to come back where its headers do, and its body does not", () => {
+    class Busy extends ServiceClient.Service<Busy>()("Busy", {
+      api: HttpApi.make("busy").add(
+        HttpApiGroup.make("root", { topLevel: true }).add(
+          HttpApiEndpoint.get("get", "/", { error: Problem.Unavailable })
+        )
+      ),
+      baseUrl: "http://busy.invalid",
+      pipeline: {}
+    }) {}
+    const answers = [
+      json(new Problem.Unavailable({}), 503, { "retry-after": "7" }),
+      json(new Problem.Unavailable({ retryAfter: 9 }), 503, { "retry-after": "7" }),
+      json(new Problem.Unavailable({}), 503, { "retry-after": "9".repeat(400) }),
+      json(new Problem.Unavailable({}), 503)
+    ]
+    const upstream = answering((_, count) => answers[count - 1] ?? "refuse")
+    return Effect.gen(function*() {
+      const busy = yield* Busy
+      const seen: Array<unknown> = []
+      for (const _ of answers) {
+        const error = yield* Effect.flip(busy.get())
+        const outcome = Outcome.fromError(error)
+        const wait = outcome._tag === "Failure" ? outcome.retryAfter : undefined
+        assert.match(String("requestId" in error && error.requestId), /^[0-9a-f-]{36}$/)
+        seen.push([error instanceof Problem.Unavailable && error.retryAfter, wait && Duration.toSeconds(wait)])
+      }
+      assert.deepStrictEqual(seen, [[7, 7], [9, 9], [1e9, 1e9], [undefined, undefined]])
+    }).pipe(Effect.provide(Busy.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
+  it.effect("the keys of a body in an error are plain text, and not too long", () => {
+    class Counts extends ServiceClient.Service<Counts>()("Counts", {
+      api: HttpApi.make("counts").add(
+        HttpApiGroup.make("root", { topLevel: true }).add(
+          HttpApiEndpoint.get("get", "/", { success: Schema.Record(Schema.String, Schema.Number) })
+        )
+      ),
+      baseUrl: "http://counts.invalid",
+      pipeline: {}
+    }) {}
+    const upstream = answering(() => json({ [`a\nERROR fake\u001b[31m${"x".repeat(100_000)}`]: "none" }))
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.flatMap(Counts, (counts) => counts.get()))
+      assert.strictEqual(error._tag, "ResponseInvalid")
+      for (const odd of ["\n", "\u001b"]) assert.notInclude(error.message, odd)
+      assert.isBelow(error.message.length, 350)
+      assert.include(error.message, "a ERROR fake [31mxxx")
+    }).pipe(Effect.provide(Counts.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
+  it("a fault that no service can answer with is refused by layerTest", () => {
+    const withFault = (fault: object) => () =>
+      Planning.layerTest(handlers, { faults: { "plans.get": [{ kind: "status", ...fault } as Fault.Fault] } })
+    for (const status of [99, 100, 101, 600, 200.5, NaN]) {
+      assert.throws(withFault({ status }), RangeError, /faults.plans.get.status must be an integer from 200 to 599/)
+    }
+    assert.throws(withFault({ status: 204, body: {} }), RangeError, /faults.plans.get.body must be left out of a 204/)
+    assert.throws(withFault({ status: 503, retryAfter: "a\r\nb" }), RangeError, /faults.plans.get.retryAfter/)
+    assert.throws(withFault({ status: 503, retryAfter: 5 }), RangeError, /faults.plans.get.retryAfter/)
+    withFault({ status: 204 })()
+  })
+
+  it.effect("a service may be called __proto__, and tells its breaker all the same", () => {
+    class Odd extends ServiceClient.Service<Odd>()("__proto__", {
+      api: HttpApi.make("odd").add(
+        HttpApiGroup.make("root", { topLevel: true }).add(HttpApiEndpoint.get("get", "/"))
+      ),
+      baseUrl: "http://odd.invalid",
+      pipeline: { circuitBreaker: {} }
+    }) {}
+    return Effect.gen(function*() {
+      const { circuitBreakers } = yield* Odd.status
+      assert.deepStrictEqual(Object.entries(circuitBreakers), [["__proto__", "Closed"]])
+    }).pipe(
+      Effect.provide(Odd.layer.pipe(Layer.provide([answering(() => "refuse").layer, Resilience.layerTest()])))
+    )
+  })
+
+  it.effect("operations that the api does not have are refused: in code at once, as configured when the layer is built", () =>
+    Effect.gen(function*() {
+      const declare = (operations: Pipeline.Options["operations"]) => () =>
+        ServiceClient.Service()("Odd", {
+          api: PlanningApi,
+          baseUrl: "http://odd",
+          pipeline: { retry: {}, circuitBreaker: {}, operations }
+        })
+      declare({ "plans.get": { retry: false }, health: { retry: false } })()
+      assert.throws(
+        declare({ "plans.gte": { retry: false } }),
+        RangeError,
+        /ServiceClient "Odd": the name of an operation must be one of plans.get, .*health, got "plans.gte"/
+      )
+      const configured = (operation: string) =>
+        Effect.exit(Effect.provide(
+          Effect.void,
+          Layer.fresh(Planning.layer).pipe(
+            Layer.provide(
+              ResilienceConfig.layer({ Planning: { operations: { [operation]: { retry: { times: 1 } } } } })
+            ),
+            Layer.provide(answering(() => "refuse").layer)
+          )
+        ))
+      assert.isTrue(Exit.isSuccess(yield* configured("plans.get")))
+      const exit = yield* configured("plans.gte")
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      assert.match(String(exit), /as configured: the name of an operation must be one of plans.get, /)
+    }))
 
   it.effect("errors can be encoded, and decoded again", () =>
     Effect.gen(function*() {

@@ -1,23 +1,42 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigProvider, Effect, Fiber, Layer, Logger, Redacted, References, Stream, Tracer } from "effect"
+import {
+  Config,
+  ConfigProvider,
+  type Duration,
+  Effect,
+  Fiber,
+  Layer,
+  Logger,
+  Redacted,
+  References,
+  Schema,
+  Stream,
+  Tracer
+} from "effect"
 import { FetchHttpClient, HttpClient, HttpServerRequest } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { ServiceClient } from "../../src/http/index.ts"
+import { TestClock } from "effect/testing"
+import { Problem, ServiceClient } from "../../src/http/index.ts"
 import type * as InternalToken from "../../src/http/InternalToken.ts"
 import { Outcome, Resilience } from "../../src/index.ts"
+import { brief } from "../support.ts"
 import { answering, json } from "./answering.ts"
 import { handlers as groups, plan, PlanningApi, retry } from "./planning.ts"
 import * as Server from "./server.ts"
 
 const secret = "s3cr3t-t0ken"
 
-const client = <T extends InternalToken.InternalToken>(token: T, baseUrl = "http://guarded.invalid") => {
+const client = <T extends InternalToken.InternalToken>(
+  token: T,
+  timeouts: { readonly attemptTimeout?: Duration.Input; readonly totalTimeout?: Duration.Input } = {},
+  baseUrl = "http://guarded.invalid"
+) => {
   class Guarded extends ServiceClient.Service<Guarded>()("Guarded", {
     api: PlanningApi,
     baseUrl,
     token,
-    pipeline: { retry, circuitBreaker: {} }
+    pipeline: { retry, circuitBreaker: {}, ...timeouts }
   }) {}
   const get = Effect.flatMap(Guarded, ({ plans }) => plans.get({ params: { id: "1" } }))
   return { Guarded, get }
@@ -129,24 +148,161 @@ describe("B4: the token of one's own services", () => {
     )
   })
 
-  it.effect("that an interrupted call was renewing is renewed by the next one", () => {
+  it.effect("is renewed on when the call that began it gives up, since that may have spent a refresh token", () => {
     let renewals = 0
     let current = "first"
     const { Guarded, get } = client({
       get: Effect.succeed(Redacted.make("first")),
-      refresh: Effect.suspend(() => ++renewals === 1 ? Effect.never : Effect.succeed(Redacted.make("second")))
-    })
+      refresh: Effect.suspend(() => (renewals++, Effect.succeed(Redacted.make("second")))).pipe(
+        Effect.delay("20 seconds")
+      )
+    }, { attemptTimeout: "10 seconds" })
     const upstream = guarded(() => current)
     return Effect.gen(function*() {
       yield* get
       current = "second"
-      const stuck = yield* Effect.forkChild(get, { startImmediately: true })
-      const waiting = yield* Effect.forkChild(get, { startImmediately: true })
-      yield* Effect.yieldNow
-      stuck.interruptUnsafe()
-      assert.strictEqual((yield* Fiber.join(waiting)).id, "1")
-      assert.strictEqual(renewals, 2)
+      const interrupted = yield* Effect.forkChild(get, { startImmediately: true })
+      const impatient = yield* Effect.forkChild(Effect.flip(get), { startImmediately: true })
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.interrupt(interrupted)
+      // nine tenths of the attempt's time
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual((yield* Fiber.join(impatient))._tag, "Unauthenticated")
+      yield* TestClock.adjust("6 seconds")
+      const later = yield* Effect.forkChild(get, { startImmediately: true })
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(later)).id, "1")
+      yield* get
+      assert.strictEqual(renewals, 1)
     }).pipe(Effect.provide(Guarded.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
+  it.effect("whose issuer hangs opens no breaker of the service, and is asked anew after 30 seconds", () => {
+    for (const timeout of [0, -1, "soon"] as const) {
+      const source = { get: Effect.succeed(Redacted.make(secret)), timeout } as InternalToken.Source
+      assert.throws(() => client(source), RangeError, /token.timeout must be/)
+    }
+    let asked = 0
+    const hanging = { get: Effect.suspend(() => (asked++, Effect.never)) }
+    const { Guarded, get } = client(hanging, { attemptTimeout: "1 second" })
+    const upstream = guarded(() => secret)
+    return Effect.gen(function*() {
+      for (let call = 0; call < 40; call++) {
+        const failing = yield* Effect.forkChild(Effect.flip(get), { startImmediately: true })
+        yield* TestClock.adjust("900 millis")
+        assert.deepInclude(yield* Fiber.join(failing), { _tag: "ServiceUnavailable", reason: "no token" })
+      }
+      assert.strictEqual(asked, 2)
+      const { snapshots } = yield* Resilience.Resilience
+      const breaker = (yield* snapshots)[0]?.circuitBreaker
+      assert.deepStrictEqual([breaker?.state, breaker?.calls.failure, breaker?.calls.ignored], ["Closed", 0, 40])
+      assert.strictEqual(upstream.sent.length, 0)
+    }).pipe(
+      Effect.provide(Guarded.layer.pipe(Layer.provide(upstream.layer), Layer.provideMerge(Resilience.layerTest())))
+    )
+  })
+
+  it.effect("whose issuer hangs ends a call that has no timeout of its own after 30 seconds, or as it says", () =>
+    Effect.gen(function*() {
+      for (const [timeout, wait] of [[undefined, "30 seconds"], ["2 seconds", "2 seconds"]] as const) {
+        const { Guarded, get } = client({ get: Effect.never, timeout })
+        const waiting = yield* Effect.forkChild(
+          Effect.flip(get).pipe(
+            Effect.provide(
+              Layer.fresh(Guarded.layer).pipe(Layer.provide([guarded(() => secret).layer, Resilience.layerTest()]))
+            )
+          ),
+          { startImmediately: true }
+        )
+        yield* TestClock.adjust("1999 millis")
+        assert.isUndefined(waiting.pollUnsafe())
+        yield* TestClock.adjust(wait)
+        assert.deepInclude(yield* Fiber.join(waiting), { _tag: "ServiceUnavailable", reason: "no token" })
+      }
+    }))
+
+  for (
+    const [what, end] of [
+      ["fails", Effect.fail(`no ${secret}`)],
+      ["dies", Effect.die(new Error(`no ${secret}`))],
+      ["interrupts itself", Effect.interrupt]
+    ] as const
+  ) {
+    it.effect(`is none where its source ${what}, asked once for all who wait, and nothing of it is shown`, () => {
+      let asked = 0
+      const source = Effect.suspend(() => (asked++, Effect.andThen(Effect.sleep("10 millis"), end)))
+      const reading = client({ get: source })
+      const renewing = client({ get: Effect.succeed(Redacted.make("old")), refresh: source })
+      const upstream = guarded(() => secret)
+      const many = (get: typeof reading.get, Guarded: typeof reading.Guarded) =>
+        Effect.gen(function*() {
+          asked = 0
+          const calls = yield* Effect.forkChild(
+            Effect.forEach(Array.from({ length: 20 }), () => Effect.exit(get), { concurrency: "unbounded" }),
+            { startImmediately: true }
+          )
+          yield* TestClock.adjust("10 millis")
+          const exits = yield* Fiber.join(calls)
+          assert.strictEqual(asked, 1)
+          assert.notInclude(exits.map((exit) => `${exit} ${JSON.stringify(exit)}`).join(), secret)
+          return [...new Set(exits.map(brief))]
+        }).pipe(
+          Effect.provide(Layer.fresh(Guarded.layer).pipe(Layer.provide([upstream.layer, Resilience.layerTest()])))
+        )
+      return Effect.gen(function*() {
+        assert.deepStrictEqual(yield* many(reading.get, reading.Guarded), ["ServiceUnavailable"])
+        assert.deepStrictEqual(yield* many(renewing.get, renewing.Guarded), ["Unauthenticated"])
+      })
+    })
+  }
+
+  it.effect("that took long leaves less time, and the service is told how much there is", () => {
+    const { Guarded, get } = client({
+      get: Effect.succeed(Redacted.make("old")).pipe(Effect.delay("600 millis")),
+      refresh: Effect.succeed(Redacted.make("new")).pipe(Effect.delay("200 millis"))
+    }, { totalTimeout: "1 second" })
+    const upstream = guarded(() => "new")
+    return Effect.gen(function*() {
+      const call = yield* Effect.forkChild(get, { startImmediately: true })
+      yield* TestClock.adjust("600 millis")
+      yield* TestClock.adjust("200 millis")
+      yield* Fiber.join(call)
+      assert.deepStrictEqual(upstream.sent.map(({ headers }) => headers["x-deadline-ms"]), ["400", "200"])
+    }).pipe(Effect.provide(Guarded.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
+  it.effect("is not shown where the service repeats it in a declared problem, in keys, in parts, or encoded", () => {
+    class Repeats extends ServiceClient.Service<Repeats>()("Repeats", {
+      api: HttpApi.make("repeats").add(
+        HttpApiGroup.make("root", { topLevel: true }).add(
+          HttpApiEndpoint.get("declared", "/declared", { error: Problem.Unauthenticated }),
+          HttpApiEndpoint.get("counts", "/counts", { success: Schema.Record(Schema.String, Schema.Number) })
+        )
+      ),
+      baseUrl: "http://repeats.invalid",
+      token: { get: Effect.succeed(Redacted.make("Bearer p4ss/w0d")), header: "authorization" },
+      pipeline: {}
+    }) {}
+    const problem = new Problem.Unauthenticated({})
+    const upstream = answering(({ headers, path }, count) => {
+      const token = String(headers["authorization"])
+      const said = [token, "p4ss/w0d", encodeURIComponent(token), "p4ss%2fw0d"][count % 4] ?? ""
+      return path === "/counts"
+        ? json({ [said]: "none" })
+        : json({ ...problem, detail: said, errors: [{ field: said, message: said, hint: said }] }, 401)
+    })
+    return Effect.gen(function*() {
+      const repeats = yield* Repeats
+      for (let call = 0; call < 4; call++) {
+        const declared = yield* Effect.flip(repeats.declared())
+        assert.instanceOf(declared, Problem.Unauthenticated)
+        const invalid = yield* Effect.flip(repeats.counts())
+        assert.strictEqual(invalid._tag, "ResponseInvalid")
+        const text = `${declared} ${JSON.stringify(declared)} ${invalid} ${JSON.stringify(invalid)}`
+        assert.include(text, "<redacted>")
+        assert.notMatch(text, /p4ss/)
+      }
+    }).pipe(Effect.provide(Repeats.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
   })
 
   it.effect("a body that can be read once is not sent once more with a new one", () => {
@@ -292,12 +448,23 @@ describe("B4: the token of one's own services", () => {
           response.end()
         })
         other.answer((_, response) => Server.json(response, 200, plan("1")))
-        const { Guarded, get } = client(Redacted.make(secret), server.url)
+        const { Guarded, get } = client(Redacted.make(secret), {}, server.url)
         const error = yield* Effect.flip(get).pipe(
           Effect.provide(Guarded.layer.pipe(Layer.provide([layer, Resilience.layer])))
         )
         assert.deepInclude(error, { _tag: "UnexpectedStatus", status: 307 })
         assert.deepStrictEqual(server.requests.map(({ headers }) => headers[header]), [secret])
+        // nor without one: a key and an id are not for others either
+        class Open extends ServiceClient.Service<Open>()("Open", {
+          api: PlanningApi,
+          baseUrl: server.url,
+          pipeline: { retry, circuitBreaker: {} }
+        }) {}
+        const body = { headers: {}, payload: { title: "a", hours: 1 } }
+        const moved = yield* Effect.flip(
+          Effect.flatMap(Open, ({ plans }) => plans.create(body, { idempotencyKey: true }))
+        ).pipe(Effect.provide(Open.layer.pipe(Layer.provide([layer, Resilience.layer]))))
+        assert.deepInclude(moved, { _tag: "UnexpectedStatus", status: 307 })
         assert.strictEqual(other.requests.length, 0)
       }))
   }

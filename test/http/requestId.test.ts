@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Random, References, Tracer } from "effect"
+import { Effect, Layer, Logger, Random, References, Schema, Tracer } from "effect"
 import { HttpClient } from "effect/http"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { ServiceClient } from "../../src/http/index.ts"
 import * as RequestId from "../../src/http/RequestId.ts"
 import { Resilience } from "../../src/index.ts"
 import { answering, json } from "./answering.ts"
@@ -99,5 +101,33 @@ describe("RequestId", () => {
         Layer.succeed(Tracer.Tracer, tracer)
       ])
     )
+  })
+
+  it.effect("A10: of a request that has one of its own is the one that is sent, logged, and named by the error", () => {
+    class Own extends ServiceClient.Service<Own>()("Own", {
+      api: HttpApi.make("own").add(
+        HttpApiGroup.make("root", { topLevel: true }).add(
+          HttpApiEndpoint.get("get", "/", { headers: Schema.Struct({ "x-request-id": Schema.String }) })
+        )
+      ),
+      baseUrl: "http://own.invalid",
+      pipeline: {}
+    }) {}
+    const upstream = answering(() => json({}, 418))
+    const lines: Array<unknown> = []
+    const logger = Logger.make(({ fiber }) => {
+      lines.push(fiber.getRef(References.CurrentLogAnnotations)[RequestId.annotation])
+    })
+    const logging = Layer.effect(
+      HttpClient.HttpClient,
+      Effect.map(HttpClient.HttpClient, HttpClient.tapRequest(() => Effect.log("sending")))
+    ).pipe(Layer.provide(upstream.layer))
+    return Effect.gen(function*() {
+      const own = yield* Own
+      const error = yield* Effect.flip(own.get({ headers: { "x-request-id": "mine" } })).pipe(RequestId.within("req-1"))
+      assert.deepInclude(error, { _tag: "UnexpectedStatus", requestId: "mine" })
+      assert.deepStrictEqual(lines, ["mine"])
+      assert.strictEqual(upstream.sent[0]?.headers[RequestId.header], "mine")
+    }).pipe(Effect.provide([Own.layer.pipe(Layer.provide([logging, Resilience.layerTest()])), Logger.layer([logger])]))
   })
 })

@@ -1,12 +1,13 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { Cause, Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { ServiceClient } from "../../src/http/index.ts"
 import * as RequestId from "../../src/http/RequestId.ts"
-import { Resilience } from "../../src/index.ts"
+import { type CircuitBreaker, Resilience } from "../../src/index.ts"
+import { brief } from "../support.ts"
 import { answering, json } from "./answering.ts"
 import * as Server from "./server.ts"
 
@@ -24,14 +25,24 @@ const StreamingApi = HttpApi.make("streaming").add(
   )
 )
 
-const service = (baseUrl: string) => {
+interface Tree {
+  readonly children: ReadonlyArray<Tree>
+}
+const Tree: Schema.Codec<Tree> = Schema.Struct({
+  children: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree))
+})
+
+const service = (
+  baseUrl: string,
+  circuitBreaker: CircuitBreaker.Options = { trip: { kind: "consecutive", failures: 3 } }
+) => {
   class Readings extends ServiceClient.Service<Readings>()("Readings", {
     api: StreamingApi,
     baseUrl,
     pipeline: {
       retry: { times: 2, backoff: { kind: "constant", delay: "1 millis" }, jitter: "none" },
       bulkhead: { concurrency: 1, queue: 0 },
-      circuitBreaker: { trip: { kind: "consecutive", failures: 3 } },
+      circuitBreaker,
       streams: { firstElement: "1 second", idle: "1 second" }
     }
   }) {}
@@ -60,6 +71,15 @@ const line = (n: number) => `{"n":${n}}\n`
 
 const providing = (upstream: ReturnType<typeof answering>) =>
   Effect.provide(Readings.layer.pipe(Layer.provide(upstream.layer), Layer.provideMerge(Resilience.layerTest())))
+
+/** The same with a breaker that stays closed. */
+const patiently = (upstream: ReturnType<typeof answering>) =>
+  Effect.provide(
+    service("http://readings.invalid", { trip: { kind: "consecutive", failures: 100 } }).layer.pipe(
+      Layer.provide(upstream.layer),
+      Layer.provideMerge(Resilience.layerTest())
+    )
+  )
 
 const snapshot = Effect.flatMap(Resilience.Resilience, ({ snapshots }) => Effect.map(snapshots, ([first]) => first))
 
@@ -136,6 +156,142 @@ describe("streaming endpoints", () => {
       assert.strictEqual((yield* Effect.flip(Stream.runDrain(readings.lines())))._tag, "NotFound")
       assert.strictEqual((yield* Effect.flip(Stream.runDrain(readings.lines())))._tag, "ResponseInvalid")
     }).pipe(providing(upstream))
+  })
+
+  it.effect("whose answer has another type of content are ResponseInvalid, and no empty stream", () => {
+    const types: ReadonlyArray<string | undefined> = [
+      "text/html",
+      "application/json",
+      "application/problem+json",
+      undefined,
+      "text/event-stream; charset=utf-8",
+      "Application/Octet-Stream"
+    ]
+    let type: string | undefined
+    const upstream = answering(() =>
+      new Response(new TextEncoder().encode("<html>"), { headers: type === undefined ? {} : { "content-type": type } })
+    )
+    return Effect.gen(function*() {
+      const readings = yield* Readings
+      const ended = { events: Array<unknown>(), bytes: Array<unknown>() }
+      for (type of types) {
+        ended.events.push(brief(yield* Effect.exit(Stream.runDrain(readings.events()))))
+        ended.bytes.push(brief(yield* Effect.exit(Stream.runDrain(readings.bytes()))))
+      }
+      const invalid = "ResponseInvalid"
+      assert.deepStrictEqual(ended, {
+        events: [invalid, invalid, invalid, invalid, undefined, invalid],
+        // what says nothing may be any bytes
+        bytes: [invalid, invalid, invalid, undefined, invalid, undefined]
+      })
+      type = "text/html"
+      assert.include((yield* Effect.flip(Stream.runDrain(readings.events()))).message, "text/event-stream")
+    }).pipe(patiently(upstream))
+  })
+
+  it.effect("of which the api knows no such status are UnexpectedStatus", () => {
+    const upstream = answering((_, count) => new Response(null, { status: count === 1 ? 204 : 302 }))
+    return Effect.gen(function*() {
+      const readings = yield* Readings
+      for (const status of [204, 302]) {
+        const error = yield* Effect.flip(Stream.runDrain(readings.bytes()))
+        assert.deepInclude(error, { _tag: "UnexpectedStatus", status })
+      }
+    }).pipe(providing(upstream))
+  })
+
+  it.effect("whose elements are deeper than the stack are ResponseInvalid", () => {
+    class Trees extends ServiceClient.Service<Trees>()("Trees", {
+      api: HttpApi.make("trees").add(
+        HttpApiGroup.make("root", { topLevel: true }).add(
+          HttpApiEndpoint.get("lines", "/lines", { success: HttpApiSchema.StreamNdjson({ schema: Tree }) }),
+          HttpApiEndpoint.get("events", "/events", {
+            success: HttpApiSchema.StreamSse({ data: Tree })
+          })
+        )
+      ),
+      baseUrl: "http://trees.invalid",
+      pipeline: {}
+    }) {}
+    const deep = `${"{\"children\":[".repeat(20_000)}${"]}".repeat(20_000)}`
+    const upstream = answering(({ path }) =>
+      path === "/lines"
+        ? body([`${deep}\n`], "ends")
+        : body([`data: ${deep}\n\n`], "ends", "text/event-stream")
+    )
+    return Effect.gen(function*() {
+      const trees = yield* Trees
+      for (const stream of [trees.lines(), trees.events()]) {
+        assert.strictEqual(brief(yield* Effect.exit(Stream.runDrain(stream))), "ResponseInvalid")
+      }
+    }).pipe(Effect.provide(Trees.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
+  })
+
+  it.effect("that the service says have died, been interrupted or just failed there are ServiceUnavailable, and counted", () => {
+    const encode = Schema.encodeSync(Schema.toCodecJson(Schema.Cause(Overheated, Schema.Defect())))
+    const told = (cause: Cause.Cause<Overheated>, name = "event: ") =>
+      `${name}effect/http-api/stream/failure\ndata: ${JSON.stringify(encode(cause))}\n\n`
+    const die = Cause.die(new Error("s3cr3t"))
+    const overheated = Cause.fail(new Overheated({ degrees: 99 }))
+    const endings = [
+      [told(Cause.empty), "ServiceUnavailable"],
+      [told(Cause.interrupt(1)), "ServiceUnavailable"],
+      [told(die), "ServiceUnavailable"],
+      [told(die, "event:"), "ServiceUnavailable"],
+      [told(Cause.combine(die, overheated)), "Overheated"],
+      [told(overheated), "Overheated"]
+    ] as const
+    const upstream = answering((_, count) =>
+      body([`data: ${JSON.stringify(line(1))}\n\n`, endings[count - 1]?.[0] ?? ""], "ends", "text/event-stream")
+    )
+    return Effect.gen(function*() {
+      for (const [, expected] of endings) {
+        const readings = yield* Readings
+        const exit = yield* Effect.exit(Stream.runDrain(readings.events()))
+        assert.strictEqual(brief(exit), expected, String(exit))
+        assert.notInclude(JSON.stringify(exit), "s3cr3t")
+      }
+      assert.strictEqual((yield* snapshot)?.circuitBreaker?.calls.failure, 6)
+    }).pipe(patiently(upstream))
+  })
+
+  it.effect("that are one of several answers, or have headers beside them, end with the same errors", () => {
+    const lines = HttpApiSchema.StreamNdjson({ schema: Reading })
+    class Several extends ServiceClient.Service<Several>()("Several", {
+      api: HttpApi.make("several").add(
+        HttpApiGroup.make("root", { topLevel: true }).add(
+          HttpApiEndpoint.get("either", "/", { success: [lines, Schema.String] }),
+          HttpApiEndpoint.get("headed", "/", {
+            success: HttpApiSchema.WithHeaders(lines, { "x-total": Schema.FiniteFromString })
+          })
+        )
+      ),
+      baseUrl: "http://several.invalid",
+      token: Redacted.make("s3cr3t-t0ken"),
+      pipeline: {}
+    }) {}
+    const answers = [body([line(1)], "breaks"), body([line(1), "{\"n\":\"s3cr3t\"}\n"], "ends")]
+    const upstream = answering((_, count) => {
+      const answer = answers[Math.floor((count - 1) / 2)]?.clone() ?? json({})
+      answer.headers.set("x-total", "2")
+      return answer
+    })
+    return Effect.gen(function*() {
+      const several = yield* Several
+      const seen: Array<unknown> = []
+      for (let round = 0; round < 2; round++) {
+        const either = yield* several.either()
+        const { body, headers } = yield* several.headed()
+        assert.strictEqual(headers["x-total"], 2)
+        for (const stream of [typeof either === "string" ? Stream.empty : either, body]) {
+          const error = yield* Effect.flip(Stream.runDrain(stream))
+          seen.push(error._tag)
+          assert.notInclude(JSON.stringify({ ...error }), "s3cr3t")
+        }
+      }
+      const [broken, invalid] = ["ServiceUnavailable", "ResponseInvalid"]
+      assert.deepStrictEqual(seen, [broken, broken, invalid, invalid])
+    }).pipe(Effect.provide(Several.layer.pipe(Layer.provide([upstream.layer, Resilience.layerTest()]))))
   })
 
   it.effect("A10: carry the current request's id", () => {

@@ -4,6 +4,22 @@ import * as Schema from "effect/Schema"
 import type * as Pipeline from "../../Pipeline.ts"
 import type * as Resilience from "../../Resilience.ts"
 
+const counts = {
+  calls: Schema.Int,
+  success: Schema.Int,
+  failure: Schema.Int,
+  overload: Schema.Int,
+  ignored: Schema.Int,
+  attempts: Schema.Int,
+  retries: Schema.Int,
+  exhausted: Schema.Int,
+  hedges: Schema.Int,
+  refused: Schema.Int,
+  timedOut: Schema.Int,
+  fellBack: Schema.Int,
+  cacheHits: Schema.Int
+} satisfies Record<keyof Pipeline.Counts, typeof Schema.Int>
+
 /**
  * How a service is, as its client sees it: for monitoring. It holds no secrets.
  *
@@ -17,7 +33,7 @@ export const Status = Schema.Struct({
   /** The state of each breaker: the service's, by its name, and those of operations that have their own. */
   circuitBreakers: Schema.Record(Schema.String, Schema.Literals(["Closed", "Open", "HalfOpen", "Forced"])),
   /** What its calls have come to since the pipeline was made, as `Pipeline.Counts` says. */
-  counts: Schema.Record(Schema.String, Schema.Int)
+  counts: Schema.Struct(counts)
 })
 
 /**
@@ -57,10 +73,11 @@ const statusOf = (
   Effect.gen(function*() {
     const { name, settings } = pipeline
     const breakers = yield* resilience.parts("circuitBreaker")
-    const circuitBreakers: Record<string, Status["circuitBreakers"][string]> = {}
+    const states: Array<readonly [name: string, state: Status["circuitBreakers"][string]]> = []
     for (const { circuitBreaker } of [settings, ...settings.operations.values()]) {
       const breaker = circuitBreaker === undefined ? undefined : breakers.get(circuitBreaker.name)
-      if (breaker !== undefined) circuitBreakers[breaker.name] = (yield* breaker.snapshot).state
+      if (breaker !== undefined) states.push([breaker.name, (yield* breaker.snapshot).state])
     }
-    return { name, baseUrl: origin(), circuitBreakers, counts: { ...yield* pipeline.counts } }
+    // a service may be called anything, `__proto__` too
+    return { name, baseUrl: origin(), circuitBreakers: Object.fromEntries(states), counts: yield* pipeline.counts }
   })

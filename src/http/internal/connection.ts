@@ -11,15 +11,15 @@ import * as Redacted from "effect/Redacted"
 import * as Resilience from "../../Resilience.ts"
 import type { BaseUrl } from "../BaseUrl.ts"
 import type { InternalToken, Source } from "../InternalToken.ts"
-import type { ServiceUnavailable } from "../ServiceError.ts"
 import * as address from "./address.ts"
 import { unavailable } from "./currentExchange.ts"
-import { noting } from "./exchange.ts"
+import { noting, type Refused } from "./exchange.ts"
+import { checkedMaxBodySize } from "./heldBody.ts"
 import { checkedToken, TokenKeeper } from "./tokenKeeper.ts"
 
 export interface Connection {
   /** Takes requests whose urls are paths. */
-  readonly client: HttpClient.HttpClient.With<HttpClientError.HttpClientError | ServiceUnavailable>
+  readonly client: HttpClient.HttpClient.With<HttpClientError.HttpClientError | Refused>
   /** Where the service was last found. */
   readonly origin: () => string | null
 }
@@ -27,8 +27,13 @@ export interface Connection {
 /** A client of a service, as far as it is declared. Bad options throw a `RangeError`. */
 export const declare = (
   where: string,
-  options: { readonly baseUrl: BaseUrl; readonly token?: InternalToken | undefined }
+  options: {
+    readonly baseUrl: BaseUrl
+    readonly token?: InternalToken | undefined
+    readonly maxBodySize?: number | undefined
+  }
 ) => {
+  const maxBodySize = checkedMaxBodySize(where, options.maxBodySize)
   const located = address.checked(where, options.baseUrl)
   const token = checkedToken(where, options.token)
   // one for each owner of state, so that a layer that is provided anew for every request does not read the token anew
@@ -42,7 +47,7 @@ export const declare = (
         // configuration is read by each layer anyway, and may have changed
         if (source === token) keepers.set(resilience, keeper)
       }
-      return reaching(noting(client, keeper), at)
+      return reaching(noting(client, keeper, maxBodySize), at)
     })
 
   return {

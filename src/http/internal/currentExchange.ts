@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as Schema from "effect/Schema"
 import * as ServiceError from "../ServiceError.ts"
+import { redacting } from "./secrets.ts"
 
 /** One operation of one service. */
 export interface Operation {
@@ -18,6 +19,10 @@ export interface Operation {
   readonly streams: boolean
   /** Whether the API says what an answer of that status is. */
   readonly declares: (status: number) => boolean
+  /** Its path, with the names of its parameters. */
+  readonly template?: string | undefined
+  /** The types of content that a stream of that status can have; `undefined` where it is none, or is told by its type. */
+  readonly streamTypes?: ((status: number) => ReadonlySet<string> | undefined) | undefined
 }
 
 /** What all attempts of one call have in common. */
@@ -36,6 +41,8 @@ export class Exchange {
   refusal: HttpClientResponse.HttpClientResponse | undefined
   /** An answer that is read as it comes, if it is found good. */
   unread: HttpClientResponse.HttpClientResponse | undefined
+  /** Whether the service has told, in its events, that its stream has failed. */
+  hasToldFailure = false
   requestId: string
   /** The tokens that have been sent. */
   readonly tokens: Array<string> = []
@@ -43,6 +50,10 @@ export class Exchange {
   constructor(call: Call) {
     this.call = call
     this.requestId = call.requestId
+  }
+  /** Takes the tokens that have been sent out of what the service says. */
+  get redact(): (text: string) => string {
+    return redacting(this.tokens)
   }
   /** What every error says of its call. */
   get where() {
@@ -71,13 +82,23 @@ export const currentOperation: Effect.Effect<Operation | undefined> = Effect.map
   (exchange) => exchange?.call.of
 )
 
-const mismatchesOf = (wrong: Schema.SchemaError | string, path: ReadonlyArray<string> = []) =>
-  typeof wrong === "string" ? [new ServiceError.Mismatch({ path, message: wrong })] : ServiceError.mismatches(wrong)
+const mismatchesOf = (
+  { redact }: Exchange,
+  wrong: Schema.SchemaError | string,
+  path: ReadonlyArray<string> = []
+) =>
+  typeof wrong === "string"
+    ? [new ServiceError.Mismatch({ path, message: wrong })]
+    : ServiceError.mismatches(wrong, redact)
 
 /** That its request cannot be sent. */
-export const requestInvalid = ({ where }: Exchange, wrong: Schema.SchemaError | string, path?: ReadonlyArray<string>) =>
-  new ServiceError.RequestInvalid({ ...where, mismatches: mismatchesOf(wrong, path) })
+export const requestInvalid = (exchange: Exchange, wrong: Schema.SchemaError | string, path?: ReadonlyArray<string>) =>
+  new ServiceError.RequestInvalid({ ...exchange.where, mismatches: mismatchesOf(exchange, wrong, path) })
 
 /** That its response is not what it should be. */
-export const responseInvalid = ({ status = 0, where }: Exchange, wrong: Schema.SchemaError | string) =>
-  new ServiceError.ResponseInvalid({ ...where, status, mismatches: mismatchesOf(wrong) })
+export const responseInvalid = (exchange: Exchange, wrong: Schema.SchemaError | string) =>
+  new ServiceError.ResponseInvalid({
+    ...exchange.where,
+    status: exchange.status ?? 0,
+    mismatches: mismatchesOf(exchange, wrong)
+  })

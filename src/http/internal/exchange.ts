@@ -18,16 +18,21 @@ import * as DeadlineHeader from "../DeadlineHeader.ts"
 import * as RequestId from "../RequestId.ts"
 import * as RetryAfter from "../RetryAfter.ts"
 import type * as ServiceError from "../ServiceError.ts"
-import { CurrentExchange, type Exchange, unavailable } from "./currentExchange.ts"
+import { CurrentExchange, type Exchange, requestInvalid, responseInvalid, unavailable } from "./currentExchange.ts"
 import { withoutRetryFields } from "./eventStream.ts"
+import { isHeader, mediaType } from "./headerText.ts"
 import { holding } from "./heldBody.ts"
 import * as idempotencyKey from "./idempotencyKey.ts"
+import { plainText } from "./plainText.ts"
 import { holdsKey, isRereadable } from "./replaySafety.ts"
 import type { TokenKeeper } from "./tokenKeeper.ts"
 
 type Exchanging<E, R> = (
   request: HttpClientRequest.HttpClientRequest
 ) => Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>
+
+/** What an exchange fails with by itself, before it is sent or when its response has come. */
+export type Refused = ServiceError.RequestInvalid | ServiceError.ResponseInvalid | ServiceError.ServiceUnavailable
 
 /**
  * The client below the generated one. Its requests carry the id of the current
@@ -37,49 +42,83 @@ type Exchanging<E, R> = (
  */
 export const noting = <E, R>(
   client: HttpClient.HttpClient.With<E, R>,
-  token: TokenKeeper | undefined
-): HttpClient.HttpClient.With<E | HttpClientError.HttpClientError | ServiceError.ServiceUnavailable, R> =>
-  HttpClient.makeWith<
-    never,
-    never,
-    E | HttpClientError.HttpClientError | ServiceError.ServiceUnavailable,
-    R
-  >(
+  token: TokenKeeper | undefined,
+  maxBodySize: number
+): HttpClient.HttpClient.With<E | HttpClientError.HttpClientError | Refused, R> =>
+  HttpClient.makeWith<never, never, E | HttpClientError.HttpClientError | Refused, R>(
     Effect.flatMap((request) =>
-      Effect.flatMap(CurrentExchange, (exchange) => {
-        // a middleware of the API may send requests of its own, outside of any attempt
-        if (exchange === undefined) return holding(client.execute(request))
-        const send = sending(client, exchange)
-        return Effect.flatMap(
-          carrying(request, exchange),
-          (request) => token === undefined ? send(request) : withToken(request, exchange, token, send)
-        )
-      })
+      Effect.flatMap(
+        CurrentExchange,
+        (exchange): ReturnType<Exchanging<E | HttpClientError.HttpClientError | Refused, R>> => {
+          const execute: Exchanging<E, R> = (request) => withoutRedirects(client.execute(request))
+          // a middleware of the API may send requests of its own, outside of any attempt
+          if (exchange === undefined) return holding(execute(request), maxBodySize)
+          const unsendable = Object.entries(request.headers).find(([name, value]) => !isHeader(name, value))
+          if (unsendable !== undefined) {
+            const path = ["headers", plainText(unsendable[0], 100)]
+            return Effect.fail(requestInvalid(exchange, "Expected a header that can be sent", path))
+          }
+          const send = sending(execute, exchange, maxBodySize)
+          return token === undefined ? send(request) : withToken(request, exchange, token, send)
+        }
+      )
     ),
     Effect.succeed
   )
 
+// `fetch` would take the headers, a token among them, to any host
+const withoutRedirects = <A, E, R>(exchange: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.updateContext(exchange, (context: Context.Context<R>) =>
+    Context.add(context, FetchHttpClient.RequestInit, {
+      ...Context.getOrUndefined(context, FetchHttpClient.RequestInit),
+      redirect: "manual"
+    }))
+
 const sending = <E, R>(
-  client: HttpClient.HttpClient.With<E, R>,
-  exchange: Exchange
-): Exchanging<E | HttpClientError.HttpClientError, R> =>
+  execute: Exchanging<E, R>,
+  exchange: Exchange,
+  maxBodySize: number
+): Exchanging<E | HttpClientError.HttpClientError | ServiceError.ResponseInvalid, R> =>
 (request) =>
+  Effect.flatMap(carrying(request, exchange), (request) => {
+    const answer = receiving(execute(request), exchange, maxBodySize)
+    // the request may have an id of its own, by which the service knows it
+    return exchange.requestId === exchange.call.requestId
+      ? answer
+      : RequestId.within(exchange.requestId)(answer)
+  })
+
+const receiving = <E, R>(
+  sent: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
+  exchange: Exchange,
+  maxBodySize: number
+): Effect.Effect<
+  HttpClientResponse.HttpClientResponse,
+  E | HttpClientError.HttpClientError | ServiceError.ResponseInvalid,
+  R
+> =>
   Effect.withFiber((fiber) => {
-    const noted = Effect.map(client.execute(request), (response) => {
+    const { streams, streamTypes } = exchange.call.of
+    const noted = Effect.map(sent, (response) => {
       exchange.status = response.status
       exchange.retryAfter = RetryAfter.fromHeaders(response.headers, fiber.getRef(Clock.Clock))
       return response
     })
-    const held = holding(noted, (response) => exchange.call.of.streams && response.status < 400)
-    return Effect.map(held, (response) => {
+    const held = holding(noted, maxBodySize, (response) => streams && response.status < 400)
+    return Effect.flatMap(held, (response) => {
       exchange.refusal = response.status < 400 ? undefined : response
-      if (!exchange.call.of.streams || response.status >= 400) return response
+      if (!streams || response.status >= 400) return Effect.succeed(response)
       exchange.unread = response
-      return withoutRetryFields(response)
+      const types = streamTypes?.(response.status)
+      return types === undefined || types.has(mediaType(response.headers["content-type"]))
+        ? Effect.succeed(withoutRetryFields(response, () => {
+          exchange.hasToldFailure = true
+        }))
+        : Effect.fail(responseInvalid(exchange, `Expected content of the type ${[...types].join(" or ")}`))
     })
   })
 
-/** The request with what it carries beside what its API says. */
+/** The request with what it carries beside what its API says, as it is when it is sent. */
 const carrying = (
   request: HttpClientRequest.HttpClientRequest,
   exchange: Exchange
@@ -108,18 +147,11 @@ const withToken = <E, R>(
     return Effect.updateContext(
       send(HttpClientRequest.setHeader(request, keeper.header, token)),
       (context: Context.Context<R>) =>
-        context.pipe(
-          // spans show the headers that are not among these names
-          Context.add(Headers.CurrentRedactedNames, [
-            ...Context.get(context, Headers.CurrentRedactedNames),
-            keeper.header
-          ]),
-          // `fetch` would take the header to any host
-          Context.add(FetchHttpClient.RequestInit, {
-            ...Context.getOrUndefined(context, FetchHttpClient.RequestInit),
-            redirect: "manual"
-          })
-        )
+        // spans show the headers that are not among these names
+        Context.add(context, Headers.CurrentRedactedNames, [
+          ...Context.get(context, Headers.CurrentRedactedNames),
+          keeper.header
+        ])
     )
   }
   type Sent = Effect.Effect<HttpClientResponse.HttpClientResponse, E | ServiceError.ServiceUnavailable, R>

@@ -6,6 +6,7 @@ import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Sse from "effect/encoding/Sse"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpClientError from "effect/http/HttpClientError"
 import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -18,9 +19,9 @@ import * as RequestId from "../RequestId.ts"
 import * as RetryAfter from "../RetryAfter.ts"
 import * as ServiceError from "../ServiceError.ts"
 import { type Call, CurrentExchange, Exchange, requestInvalid, responseInvalid } from "./currentExchange.ts"
-import { problemOf } from "./foreignError.ts"
-import { cut } from "./heldBody.ts"
-import { comingFrom } from "./origin.ts"
+import { problemOf, received } from "./foreignError.ts"
+import { cut, textSoFar } from "./heldBody.ts"
+import { isTooLarge, networkCode } from "./networkCode.ts"
 
 /** A decoding error of the response. One of the request stays as it is, and is told from it by that. */
 export const markResponseInvalid = <A, R>(decoding: Effect.Effect<A, unknown, R>): Effect.Effect<A, unknown, R> =>
@@ -42,7 +43,22 @@ export const attempt = <A, E, R>(
   method: Effect.Effect<A, E, R>,
   call: Call
 ): Effect.Effect<A, Exclude<E, Raw> | ServiceError.ServiceError, R> =>
-  Effect.suspend(() => attemptAs(method, new Exchange(call)))
+  Effect.suspend(() => {
+    const exchange = new Exchange(call)
+    const answer = attemptAs(method, exchange)
+    return call.of.streams ? Effect.map(answer, (value) => withStream(value, exchange)) : answer
+  })
+
+/** A stream that is one of several answers, or has headers beside it, ends with the same errors as any other. */
+const withStream = <A>(answer: A, exchange: Exchange): A => {
+  const body: unknown = hasProperty(answer, HttpApiSchema.WithHeadersValueTypeId) && "body" in answer
+    ? answer.body
+    : answer
+  if (!Stream.isStream(body)) return answer
+  const stream = translated(body, exchange)
+  // of the type that it was, but for the errors, which `Method` says
+  return (body === answer ? stream : { ...answer, body: stream }) as A
+}
 
 const attemptAs = <A, E, R>(
   method: Effect.Effect<A, E, R>,
@@ -64,12 +80,14 @@ export const attemptStream = <A, E2, E>(
   Stream.suspend(() => {
     const exchange = new Exchange(call)
     const opened = RequestId.within(call.requestId)(attemptAs(method, exchange))
-    return Stream.unwrap(Effect.map(opened, (stream) =>
-      Stream.catchCause(
-        stream,
-        (cause) => Stream.fromEffect(Effect.clockWith((clock) => failInStream(cause, exchange, clock)))
-      )))
+    return Stream.unwrap(Effect.map(opened, (stream) => translated(stream, exchange)))
   })
+
+const translated = <A, E, R>(stream: Stream.Stream<A, E, R>, exchange: Exchange) =>
+  Stream.catchCause(
+    stream,
+    (cause) => Stream.fromEffect(Effect.clockWith((clock) => failInStream(cause, exchange, clock)))
+  )
 
 /** What ends a stream after its response has been found good. */
 const failInStream = <E>(
@@ -81,8 +99,16 @@ const failInStream = <E>(
   if (Schema.isSchemaError(error)) return Effect.fail(responseInvalid(exchange, error))
   if (error instanceof Sse.SseError) return Effect.fail(responseInvalid(exchange, "Expected a shorter event"))
   if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
+  if (isTooDeep(Result.getOrUndefined(Cause.findDefect(cause)))) return Effect.fail(responseInvalid(exchange, tooDeep))
+  if (Problem.isProblem(error)) received(error, exchange)
   // what the client and the codecs fail with has been dealt with above
-  return Effect.failCause(cause as Cause.Cause<Exclude<E, Raw | Sse.SseError | Sse.Retry>>)
+  const declared = cause as Cause.Cause<Exclude<E, Raw | Sse.SseError | Sse.Retry>>
+  if (!exchange.hasToldFailure) return Effect.failCause(declared)
+  // what the service has died of, or what has interrupted it there, are no defect and no interruption here
+  const found = Cause.findError(declared)
+  return Result.isSuccess(found)
+    ? Effect.fail(found.success)
+    : Effect.fail(new ServiceError.ServiceUnavailable({ ...exchange.where, reason: "broken off by the service" }))
 }
 
 const fail = <E>(
@@ -93,18 +119,20 @@ const fail = <E>(
   const found = Cause.findError(cause)
   if (Result.isFailure(found)) {
     const defect = Result.getOrUndefined(Cause.findDefect(cause))
-    if (exchange.status !== undefined && isTooDeep(defect)) {
-      return Effect.fail(responseInvalid(exchange, "it is nested too deeply"))
+    if (isTooDeep(defect)) {
+      const invalid = exchange.status === undefined ? requestInvalid : responseInvalid
+      return Effect.fail(invalid(exchange, tooDeep))
     }
-    return isPathParameterError(defect)
-      ? Effect.fail(requestInvalid(exchange, defect.message, ["params"]))
+    const wrong = pathParameterError(defect)
+    return wrong === undefined
       // without a typed error in it, the cause fits any error type
-      : Effect.failCause(cause as Cause.Cause<never>)
+      ? Effect.failCause(cause as Cause.Cause<never>)
+      : Effect.fail(requestInvalid(exchange, wrong, ["params"]))
   }
   const error: unknown = found.success
   if (Schema.isSchemaError(error)) return Effect.fail(requestInvalid(exchange, error))
   if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
-  if (Problem.isProblem(error)) comingFrom(error, exchange.where)
+  if (Problem.isProblem(error)) received(error, exchange)
   // what the client and the codecs fail with has been dealt with above
   const declared = Effect.failCause(cause as Cause.Cause<Exclude<E, Raw>>)
   const { status } = exchange
@@ -121,12 +149,11 @@ const failByClient = (
   const { reason } = error
   const known = "response" in reason
     ? byResponse(reason, exchange, clock)
-    : Effect.succeed(withoutResponse(reason, exchange))
-  return Effect.flatMap(known, (known): Effect.Effect<never, ServiceError.ServiceError> =>
-    // a problem says itself what it means, and may know more than the headers did
-    "code" in known
-      ? Effect.fail(known)
-      : Outcome.annotate(Effect.fail(known), () => HttpOutcome.fromClientError(error, clock)))
+    : withoutResponse(reason, exchange)
+  // a problem says itself what it means, and may know more than the headers did
+  return "code" in known
+    ? Effect.fail(known)
+    : Outcome.annotate(Effect.fail(known), () => HttpOutcome.fromClientError(error, clock))
 }
 
 type Reason = HttpClientError.HttpClientErrorReason
@@ -143,49 +170,47 @@ const byResponse = (
   reason: HttpClientError.ResponseError,
   exchange: Exchange,
   clock: Clock.Clock
-): Effect.Effect<ServiceError.ServiceError> => {
+): ServiceError.ServiceError => {
   const { refusal, where } = exchange
   const { headers, status } = reason.response
   if (reason._tag === "StatusCodeError" || status >= 400 || !exchange.call.of.declares(status)) {
     const retryAfter = RetryAfter.fromHeaders(headers, clock)
-    const body = refusal?.status === status ? Effect.orElseSucceed(refusal.text, () => "") : Effect.succeed("")
-    return Effect.map(body, (body) =>
+    return (
       problemOf({
         status,
-        body,
+        body: refusal?.status === status ? textSoFar(refusal) : "",
         contentType: headers["content-type"] ?? "",
         retryAfter,
         requestId: RequestId.parse(headers[RequestId.header]) ?? where.requestId,
         service: where.service,
         operation: where.operation,
-        // also without the scheme that may stand before it
-        secrets: exchange.tokens.flatMap((token) => [token, ...token.split(" ").filter((part) => part.length > 8)])
+        redact: exchange.redact
       }) ?? new ServiceError.UnexpectedStatus({
         ...where,
         status,
         ...(retryAfter === undefined ? {} : { retryAfter })
-      }))
+      })
+    )
   }
-  return Effect.succeed(
-    HttpOutcome.isBrokenOff(reason)
-      ? new ServiceError.ServiceUnavailable({ ...where, reason: networkReason(reason) })
-      : responseInvalid(exchange, reason.description ?? "no body")
-  )
+  return HttpOutcome.isBrokenOff(reason)
+    ? new ServiceError.ServiceUnavailable({ ...where, reason: networkReason(reason) })
+    : responseInvalid(
+      exchange,
+      reason.description ?? (isTooLarge(reason.cause) ? "Expected a smaller body" : "no body")
+    )
 }
 
-/** The code of a network error. Its message is not for showing: it may quote a url with credentials, or a header. */
-const networkReason = (reason: { readonly cause?: unknown }): string => {
-  // fetch wraps the error that has the code, once or twice
-  let cause: unknown = reason.cause
-  for (let depth = 0; depth < 3 && hasProperty(cause, "cause") && !hasProperty(cause, "code"); depth++) {
-    cause = cause.cause
-  }
-  return hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : "no connection"
-}
+const networkReason = (reason: { readonly cause?: unknown }): string => networkCode(reason.cause) ?? "no connection"
+
+const tooDeep = "it is nested too deeply"
 
 // what a schema that calls itself comes to with a body that is deeper than the stack
 const isTooDeep = (defect: unknown): boolean => defect instanceof RangeError && /call stack/.test(defect.message)
 
-// `HttpApiClient` throws a plain error for a path parameter that is missing, or would climb the path
-const isPathParameterError = (defect: unknown): defect is Error =>
-  defect instanceof Error && /^(Invalid|Missing) path parameter/.test(defect.message)
+/** What is wrong with a parameter of the path: `HttpApiClient` throws plain errors for it. */
+const pathParameterError = (defect: unknown): string | undefined =>
+  defect instanceof URIError
+    ? "Expected well-formed Unicode"
+    : defect instanceof Error && /^(Invalid|Missing) path parameter/.test(defect.message)
+    ? defect.message
+    : undefined

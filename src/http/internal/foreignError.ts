@@ -9,6 +9,7 @@ import { guarded } from "../../internal/guarded.ts"
 import * as Problem from "../Problem.ts"
 import * as RequestId from "../RequestId.ts"
 import { comingFrom } from "./origin.ts"
+import { plainText } from "./plainText.ts"
 import { kindOf } from "./problemKinds.ts"
 
 /** An answer with the status of an error. */
@@ -22,8 +23,8 @@ export interface ForeignAnswer {
   readonly requestId: string | undefined
   readonly service: string
   readonly operation: string
-  /** What must not be shown, should the service have repeated it. */
-  readonly secrets: ReadonlyArray<string>
+  /** Takes out what must not be shown, should the service have repeated it. */
+  readonly redact: (text: string) => string
 }
 
 const most = { characters: 1000, errors: 50, seconds: 1e9 }
@@ -34,7 +35,7 @@ type Json = Readonly<Record<PropertyKey, unknown>>
 export const problemOf = (answer: ForeignAnswer): Problem.Problem | undefined => {
   const json = jsonOf(answer)
   const inner: Json = isObject(json.error) ? json.error : {}
-  const say = shown(answer.secrets)
+  const say = shown(answer.redact)
   const code = say(json.code ?? inner.code ?? json.error)
   const kind = kindOf(answer.status, code)
   if (kind === undefined) return undefined
@@ -56,6 +57,45 @@ export const problemOf = (answer: ForeignAnswer): Problem.Problem | undefined =>
   return comingFrom(problem, { service, operation, ...(code === undefined || code in Problem.kinds ? {} : { code }) })
 }
 
+/**
+ * A problem that the API declares, as its client shows it: without the tokens that
+ * the service may have repeated, with the request's id and what the headers ask for
+ * where the body says nothing of them, and with where it comes from.
+ */
+export const received = (
+  problem: Problem.Problem,
+  { redact, retryAfter, where: { operation, requestId, service } }: {
+    readonly redact: (text: string) => string
+    readonly retryAfter: Duration.Duration | undefined
+    readonly where: Problem.Origin & { readonly requestId: string }
+  }
+): Problem.Problem => {
+  const { errors } = problem
+  const seconds = problem.retryAfter ?? (retryAfter === undefined ? undefined : Duration.toSeconds(retryAfter))
+  // it has just been decoded, and nobody else has it
+  Object.assign(problem, {
+    requestId,
+    ...mapped(problem, ["detail", "instance", "requestId"], redact),
+    ...(errors === undefined ? {} : {
+      errors: errors.map((error) => ({ ...error, ...mapped(error, ["field", "message", "hint"], redact) }))
+    }),
+    ...(seconds === undefined ? {} : { retryAfter: Math.min(seconds, most.seconds) })
+  })
+  return comingFrom(problem, { service, operation })
+}
+
+/** Those of the texts that are there, changed. */
+const mapped = (
+  from: object,
+  names: ReadonlyArray<string>,
+  change: (text: string) => string
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(from).flatMap(([name, value]) =>
+      names.includes(name) && typeof value === "string" ? [[name, change(value)]] : []
+    )
+  )
+
 const jsonOf = ({ body, contentType }: ForeignAnswer): Json => {
   if (!/json/i.test(contentType) && !/^\s*\{/.test(body)) return {}
   const json: unknown = guarded((): unknown => JSON.parse(body))
@@ -65,14 +105,9 @@ const jsonOf = ({ body, contentType }: ForeignAnswer): Json => {
 const isText = ({ body, contentType }: ForeignAnswer): boolean =>
   (contentType === "" || /^text\/plain\b/i.test(contentType)) && !/^\s*[<{[]/.test(body)
 
-/** A text that may be shown: without secrets, line breaks and what else controls terminals, and not too long. */
-const shown = (secrets: ReadonlyArray<string>) => (value: unknown): string | undefined => {
-  if (typeof value !== "string") return undefined
-  const clean = secrets.reduce((text, secret) => text.replaceAll(secret, "<redacted>"), value)
-    // oxlint-disable-next-line no-control-regex -- these are what is looked for
-    .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, " ").trim().slice(0, most.characters)
-  return clean === "" ? undefined : clean
-}
+/** A text that may be shown: without secrets, in plain characters, and not too long. */
+const shown = (redact: (text: string) => string) => (value: unknown): string | undefined =>
+  typeof value === "string" ? plainText(redact(value), most.characters) || undefined : undefined
 
 const secondsOf = (value: unknown): number | undefined =>
   typeof value === "number" && value >= 0 ? Math.min(value, most.seconds) : undefined

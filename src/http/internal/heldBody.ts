@@ -13,6 +13,14 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Deadline from "../../Deadline.ts"
+import { integer } from "../../internal/options.ts"
+
+/** Bytes of a good body at most, unless a client says otherwise. */
+const defaultMaxBodySize = 32 * 1024 * 1024
+
+/** Checks the limit on good bodies. */
+export const checkedMaxBodySize = (where: string, bytes: number = defaultMaxBodySize): number =>
+  bytes === Infinity ? bytes : integer(where, "maxBodySize", bytes, 1)
 
 /**
  * How much of an error's body is read, and for how long, before its connection is
@@ -30,82 +38,155 @@ const timeForErrorBody = Effect.map(
 )
 
 /**
- * An exchange with the body of its response in memory. The body of an error status
- * is read up to a bound, and what has come until then is kept: its status is
- * known already, and says more than the body. So is the body of a response that
+ * An exchange with the body of its response in memory: one that is good up to
+ * `maxBodySize`, beyond which the exchange fails. The body of an error status is
+ * read up to a bound of its own, and what has come until then is kept: its status
+ * is known already, and says more than the body. So is the body of a response that
  * the client itself has turned into an error. A response that is excepted is left
  * unread.
  */
 export const holding = <E, R>(
   exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
+  maxBodySize: number,
   except?: (response: HttpClientResponse.HttpClientResponse) => boolean
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError, R> =>
   exchange.pipe(
     Effect.tapError((error) =>
       HttpClientError.isHttpClientError(error) && error.response !== undefined ? readSome(error.response) : Effect.void
     ),
-    Effect.flatMap((response) => except?.(response) === true ? Effect.succeed(response) : hold(response))
+    Effect.flatMap((response) =>
+      except?.(response) === true
+        ? Effect.succeed(response)
+        : response.status < 400
+        ? Effect.map(readWhole(response, maxBodySize), (bytes) => withBody(response, { bytes, isWhole: true }))
+        : Effect.map(readSome(response), (body) => withBody(response, body))
+    )
   )
 
 /** Gives the connection of a response back that nobody will read: its body is begun, and left at once. */
 export const cut = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
   Effect.raceFirst(Effect.ignoreCause(Stream.runDrain(response.stream)), Effect.yieldNow)
 
-const hold = (
-  response: HttpClientResponse.HttpClientResponse
-): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
-  Effect.map(response.status < 400 ? response.arrayBuffer : readSome(response), (body) => withBody(response, body))
+/** The bytes of a body, as far as they were read. */
+interface Body {
+  readonly bytes: ArrayBuffer
+  readonly isWhole: boolean
+}
 
-const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<ArrayBuffer> =>
-  Effect.suspend(() => {
-    const chunks: Array<Uint8Array> = []
-    let size = 0
-    const read = response.stream.pipe(
-      Stream.takeUntil((chunk) => {
-        chunks.push(chunk)
-        size += chunk.byteLength
-        return size >= errorBody.bytes
-      }),
-      Stream.runDrain,
-      // a body that breaks off, or that cannot be read any more, which some clients take for a defect
-      Effect.ignoreCause,
-      // the client itself may have read it, to log it perhaps, and keeps it then
-      Effect.andThen(
-        Effect.suspend(() => size > 0 ? Effect.succeed(Bytes.concat(chunks).buffer) : response.arrayBuffer)
+const wrong = (response: HttpClientResponse.HttpClientResponse, description: string) =>
+  new HttpClientError.HttpClientError({
+    reason: new HttpClientError.DecodeError({ request: response.request, response, description })
+  })
+
+const readWhole = (
+  response: HttpClientResponse.HttpClientResponse,
+  maxBodySize: number
+): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> =>
+  // no client reads more than a header has announced, unless it decodes the body
+  maxBodySize === Infinity || announcedSize(response) <= maxBodySize
+    ? response.arrayBuffer
+    : Effect.suspend(() => {
+      const chunks = new Chunks(maxBodySize + 1)
+      return Effect.andThen(
+        chunks.read(response),
+        Effect.suspend(() =>
+          chunks.isFull
+            ? Effect.fail(wrong(response, `Expected a body of at most ${maxBodySize} bytes`))
+            : Effect.succeed(chunks.joined)
+        )
       )
-    )
+    })
+
+const announcedSize = ({ headers }: HttpClientResponse.HttpClientResponse): number =>
+  headers["content-encoding"] === undefined && /^\d+$/.test(headers["content-length"] ?? "")
+    ? Number(headers["content-length"])
+    : Infinity
+
+const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<Body> =>
+  Effect.suspend(() => {
+    const chunks = new Chunks(errorBody.bytes)
     return timeForErrorBody.pipe(
-      Effect.flatMap((duration) => Effect.timeout(read, duration)),
-      Effect.catchCause(() => Effect.succeed(Bytes.concat(chunks).buffer))
+      Effect.flatMap((duration) => Effect.timeout(chunks.read(response), duration)),
+      // a body that breaks off, or that cannot be read any more, which some clients take for a defect
+      Effect.exit,
+      Effect.map((exit) => ({ bytes: chunks.joined, isWhole: exit._tag === "Success" && !chunks.isFull }))
     )
   })
 
+/** What has come of a body, until there are so many bytes of it. */
+class Chunks {
+  private readonly all: Array<Uint8Array> = []
+  private size = 0
+  private readonly enough: number
+  constructor(enough: number) {
+    this.enough = enough
+  }
+  get isFull(): boolean {
+    return this.size >= this.enough
+  }
+  get joined(): ArrayBuffer {
+    return Bytes.concat(this.all).buffer
+  }
+  read(response: HttpClientResponse.HttpClientResponse): Effect.Effect<void, HttpClientError.HttpClientError> {
+    const read = Stream.runDrain(Stream.takeUntil(response.stream, (chunk) => this.add(chunk)))
+    return Effect.flatMap(Effect.exit(read), (exit) =>
+      this.size > 0 ? exit : response.arrayBuffer.pipe(
+        // the client itself may have read the body, to log it perhaps, and keeps it then
+        Effect.map((bytes) => void this.add(new Uint8Array(bytes))),
+        Effect.catchCause(() => exit)
+      ))
+  }
+  private add(chunk: Uint8Array): boolean {
+    this.all.push(chunk)
+    this.size += chunk.byteLength
+    return this.isFull
+  }
+}
+
+const held = new WeakMap<HttpClientResponse.HttpClientResponse, ArrayBuffer>()
+
+/** The text of a body that is in memory, as far as it was read. */
+export const textSoFar = (response: HttpClientResponse.HttpClientResponse): string => decoder.decode(held.get(response))
+
 const withBody = (
   response: HttpClientResponse.HttpClientResponse,
-  body: ArrayBuffer
+  { bytes, isWhole }: Body
 ): HttpClientResponse.HttpClientResponse => {
+  // a part of a body must not pass for all of it
+  const whole: Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> = isWhole
+    ? Effect.succeed(bytes)
+    : Effect.fail(wrong(response, "The body was not read to its end"))
   let source: HttpClientResponse.HttpClientResponse | undefined
-  const held = () => source ??= HttpClientResponse.fromWeb(response.request, toWeb(response, body))
+  const web = () => source ??= HttpClientResponse.fromWeb(response.request, toWeb(response, bytes))
   // Status, headers, cookies and the rest stay the original's; the body is read from memory. By reference, since a
   // comparison by structure would run every getter of the original.
-  return Equal.byReferenceUnsafe(Object.create(response, {
-    arrayBuffer: { value: Effect.succeed(body) },
-    text: { get: () => Effect.sync(() => decoder.decode(body)) },
+  const answer: HttpClientResponse.HttpClientResponse = Equal.byReferenceUnsafe(Object.create(response, {
+    arrayBuffer: { value: whole },
+    text: { get: () => Effect.map(whole, (bytes) => decoder.decode(bytes)) },
     // as the clients do it: nothing is null
     json: {
       get: () =>
-        Effect.try({
-          try: (): Schema.Json => body.byteLength === 0 ? null : JSON.parse(decoder.decode(body)),
-          catch: (cause) =>
-            new HttpClientError.HttpClientError({
-              reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
-            })
-        })
+        Effect.flatMap(whole, (bytes) =>
+          Effect.try({
+            try: (): Schema.Json => bytes.byteLength === 0 ? null : JSON.parse(decoder.decode(bytes)),
+            catch: (cause) =>
+              new HttpClientError.HttpClientError({
+                reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
+              })
+          }))
     },
-    urlParamsBody: { get: () => held().urlParamsBody },
-    formData: { get: () => held().formData },
-    stream: { get: () => body.byteLength === 0 ? Stream.empty : Stream.succeed(new Uint8Array(body)) }
+    urlParamsBody: { get: () => Effect.andThen(whole, web().urlParamsBody) },
+    formData: { get: () => Effect.andThen(whole, web().formData) },
+    stream: {
+      get: () =>
+        Stream.concat(
+          bytes.byteLength === 0 ? Stream.empty : Stream.succeed(new Uint8Array(bytes)),
+          isWhole ? Stream.empty : Stream.drain(Stream.fromEffect(whole))
+        )
+    }
   }))
+  held.set(answer, bytes)
+  return answer
 }
 
 const decoder = new TextDecoder()

@@ -2,12 +2,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpApi from "effect/http-api/HttpApi"
-import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import { hasProperty } from "effect/Predicate"
+import type * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
 import * as Stream from "effect/Stream"
-import { within } from "../../internal/options.ts"
+import { oneOf, within } from "../../internal/options.ts"
 import * as Pipeline from "../../Pipeline.ts"
 import { OperationPipeline, type Overrides } from "../OperationPipeline.ts"
 import * as RequestId from "../RequestId.ts"
@@ -15,6 +16,7 @@ import type { CallOptions } from "../ServiceClient.ts"
 import * as ServiceError from "../ServiceError.ts"
 import type * as current from "./currentExchange.ts"
 import * as failures from "./exchangeFailure.ts"
+import { mediaType } from "./headerText.ts"
 import { IdempotencyKey, isKey } from "./idempotencyKey.ts"
 import { byPath, type OperationPath, own, pathOf } from "./operationPath.ts"
 import { holdsKey, isIdempotent } from "./replaySafety.ts"
@@ -54,15 +56,18 @@ export const plan = <ApiId extends string, Groups extends HttpApiGroup.Constrain
       const operation = path.join(".")
       const overrides = Context.getOrUndefined(mergedAnnotations, OperationPipeline)
       if (overrides !== undefined) annotated.push([operation, overrides])
-      const bodies = bodiesOf(endpoint)
       // streams and upgraded connections: what carries a tag is no schema of a body
-      const isStream = bodies.some((body) => hasProperty(body, "_tag"))
+      const streams = [...endpoint.success].filter((success) => hasProperty(bodyOf(success), "_tag"))
+      const types = streamTypesOf(streams)
       planned.push({
         service,
         operation,
         path,
-        streams: isStream,
-        declares: (status) => successes.has(status) || errors.has(status) || (isStream && status < 400),
+        template: endpoint.path,
+        streams: streams.length > 0,
+        declares: (status) => successes.has(status) || errors.has(status) || types.has(status),
+        // where there are other answers of that status, `HttpApiClient` tells them by their types
+        streamTypes: (status) => successes.has(status) || status === 101 ? undefined : types.get(status),
         idempotent: overrides?.idempotent ?? isIdempotent(endpoint.method),
         keyed: !isIdempotent(endpoint.method) && Context.get(mergedAnnotations, IdempotencyKey),
         answersWithStream: [...endpoint.success].every(isStreamSchema) && endpoint.success.size > 0
@@ -73,11 +78,40 @@ export const plan = <ApiId extends string, Groups extends HttpApiGroup.Constrain
     `ServiceClient`,
     () => Pipeline.settings(service, { ...base, operations: { ...Object.fromEntries(annotated), ...base.operations } })
   )
+  checkOperations(`ServiceClient ${JSON.stringify(service)}`, base.operations, planned)
   return { operations: planned, pipeline }
 }
 
-const bodiesOf = (endpoint: HttpApiEndpoint.Top): ReadonlyArray<unknown> =>
-  [...endpoint.success].map((schema) => HttpApiSchema.isWithHeaders(schema) ? schema.schema : schema)
+/** Refuses what is said of operations that there are not. */
+export const checkOperations = (
+  where: string,
+  operations: object | undefined,
+  planned: ReadonlyArray<Endpoint>
+): void => {
+  const names = planned.map(({ operation }) => operation)
+  for (const name of Object.keys(operations ?? {})) oneOf(where, "the name of an operation", name, names)
+}
+
+const bodyOf = (success: Schema.Top): Schema.Top => HttpApiSchema.isWithHeaders(success) ? success.schema : success
+
+/** The types of content that streams have, by status. */
+const streamTypesOf = (streams: ReadonlyArray<Schema.Top>): ReadonlyMap<number, ReadonlySet<string>> => {
+  const types = new Map<number, Set<string>>()
+  for (const stream of streams) {
+    const body = bodyOf(stream)
+    const declared = hasProperty(body, "contentTypes") && Array.isArray(body.contentTypes)
+      ? body.contentTypes
+      : undefined
+    // an upgraded connection has none
+    const status = declared === undefined ? 101 : statusOf(stream) ?? statusOf(body) ?? 200
+    const all = types.get(status) ?? new Set()
+    for (const type of declared ?? []) all.add(mediaType(String(type)))
+    types.set(status, all)
+  }
+  return types
+}
+
+const statusOf = ({ ast }: Schema.Top): number | undefined => SchemaAST.resolveAt<number>("httpApiStatus")(ast)
 
 const isStreamSchema = (schema: unknown): boolean =>
   hasProperty(schema, "_tag") && typeof schema._tag === "string" && schema._tag.startsWith("Stream")

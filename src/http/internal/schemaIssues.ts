@@ -19,29 +19,40 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1()
 /** The message of an issue that has no others inside. */
 const messageOf = (issue: SchemaIssue.Issue): string => format(withoutValue(issue)).issues[0]?.message ?? "Invalid"
 
+/** What takes secrets out of the keys of a value. */
+type Redact = (key: string) => string
+
 /** Looks at one issue after the other, and stops where there are too many: an array of wrong values has millions. */
 const walk = (
   issue: SchemaIssue.Issue,
   path: ReadonlyArray<string>,
   found: Array<Found>,
-  message: string | undefined
+  message: string | undefined,
+  redact: Redact
 ): void => {
   switch (issue._tag) {
     case "Pointer":
-      return walk(issue.issue, [...path, ...issue.path.map((key) => String(key).slice(0, maxKey))], found, message)
+      // before they are cut, which would leave a part of a secret
+      return walk(
+        issue.issue,
+        [...path, ...issue.path.map((key) => redact(String(key)).slice(0, maxKey))],
+        found,
+        message,
+        redact
+      )
     case "Encoding":
-      return walk(issue.issue, path, found, message)
+      return walk(issue.issue, path, found, message, redact)
     case "Filter":
       // a check that has a message of its own speaks for all that is inside
       return issue.issue._tag === "InvalidValue"
         ? walkLeaf(issue, path, found, message)
-        : walk(issue.issue, path, found, message ?? SchemaIssue.defaultCheckHook(issue))
+        : walk(issue.issue, path, found, message ?? SchemaIssue.defaultCheckHook(issue), redact)
     case "Composite":
     case "AnyOf":
       if (issue.issues.length === 0) return walkLeaf(issue, path, found, message)
       for (const inner of issue.issues) {
         if (found.length >= maxFound) return
-        walk(inner, path, found, message)
+        walk(inner, path, found, message, redact)
       }
       return
     default:
@@ -59,8 +70,8 @@ const walkLeaf = (
 }
 
 /** The first hundred things that are wrong. */
-export const foundIn = (issue: SchemaIssue.Issue): ReadonlyArray<Found> => {
+export const foundIn = (issue: SchemaIssue.Issue, redact: Redact = (key) => key): ReadonlyArray<Found> => {
   const found: Array<Found> = []
-  walk(issue, [], found, undefined)
+  walk(issue, [], found, undefined, redact)
   return found
 }

@@ -8,11 +8,11 @@ import { currentOperation } from "./currentExchange.ts"
 
 export type Faults = Readonly<Record<string, ReadonlyArray<Fault.Fault>>>
 
-/** Refuses faults of kinds that there are not, and of operations where all are known. */
+/** Refuses faults that there are not, and those of operations that there are not where all are known. */
 export const checkFaults = (where: string, faults: Faults, operations?: ReadonlyArray<string>): void => {
   for (const [operation, scripted] of Object.entries(faults)) {
     if (operations !== undefined) oneOf(where, "faults", operation, operations)
-    for (const { kind } of scripted) oneOf(where, `faults.${operation}.kind`, kind, Fault.kinds)
+    for (const fault of scripted) Fault.check(where, `faults.${operation}`, fault)
   }
 }
 
