@@ -115,7 +115,11 @@ const invalid = Outcome.failure({ retryable: false })
  */
 export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>()("ServiceUnavailable", {
   ...call,
-  /** The network's code for it, such as `ECONNREFUSED`, or `no connection` where there is none; `no token`. */
+  /**
+   * The network's code for it, such as `ECONNREFUSED`, or `no connection` where there
+   * is none; `broken off by the service` where that has told that its stream has
+   * failed; `no token`, `no address`.
+   */
   reason: Schema.String
 }, { httpApiStatus: 503 }) {
   override get message(): string {

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as Schema from "effect/Schema"
 import * as ServiceError from "../ServiceError.ts"
+import { plainText } from "./plainText.ts"
 import { redacting } from "./secrets.ts"
 
 /** One operation of one service. */
@@ -88,7 +89,8 @@ const mismatchesOf = (
   path: ReadonlyArray<string> = []
 ) =>
   typeof wrong === "string"
-    ? [new ServiceError.Mismatch({ path, message: wrong })]
+    // it may quote a header
+    ? [new ServiceError.Mismatch({ path, message: plainText(redact(wrong), 1000) })]
     : ServiceError.mismatches(wrong, redact)
 
 /** That its request cannot be sent. */
