@@ -13,30 +13,24 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
-import { hasProperty } from "effect/Predicate"
-import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
-import { CircuitOpen } from "./CircuitBreaker.ts"
-import * as backoff from "./internal/backoff.ts"
-import { Delays } from "./internal/delays.ts"
-import { reasonOf } from "./internal/exit.ts"
-import { guarded, holds, running } from "./internal/guarded.ts"
+import type * as backoff from "./internal/backoff.ts"
+import { running } from "./internal/guarded.ts"
 import type { OnlyKnown } from "./internal/onlyKnown.ts"
-import { statedRetryAfter } from "./internal/refusals.ts"
 import * as replay from "./internal/replay.ts"
-import { defaultBackoff, resolve } from "./internal/retrySettings.ts"
+import type { RetriesExhausted } from "./internal/retriesExhausted.ts"
+import { Course, type Wait } from "./internal/retryCourse.ts"
+import { resolve } from "./internal/retrySettings.ts"
 import { monotonicMillis, sleepUntil } from "./internal/time.ts"
-import { inOwnFiber, standing, type TimeLimit } from "./internal/timeLimit.ts"
-import * as Outcome from "./Outcome.ts"
+import { inOwnFiber, standing } from "./internal/timeLimit.ts"
+import type * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
 import { optionalBudget, type RetryBudget } from "./RetryBudget.ts"
 
@@ -365,11 +359,11 @@ export interface Watch {
   readonly policy: string
   readonly budget?: RetryBudget | undefined
   /** Called before each wait. */
-  readonly retrying: (progress: Progress) => void
+  readonly retrying: (progress: Progress, caller: Fiber.Fiber<unknown, unknown>) => void
   /** Called when `times` or `maxElapsed` is used up. */
-  readonly exhausted: (failed: Failed) => void
+  readonly exhausted: (failed: Failed, caller: Fiber.Fiber<unknown, unknown>) => void
   /** Called when a failure would be retried, if it were not for this. */
-  readonly declined?: ((by: Declined, failed: Failed) => void) | undefined
+  readonly declined?: ((by: Declined, failed: Failed, caller: Fiber.Fiber<unknown, unknown>) => void) | undefined
   /** Whether waits are really slept. */
   readonly sleeps: boolean
   /** Whether an attempt at that time, in monotonic milliseconds, is sure to be refused. */
@@ -398,32 +392,22 @@ export const run = <A, E, R>(
 ): Effect.Effect<A, E | RetriesExhausted, R> =>
   Effect.withFiber((fiber) => new Run(self, settings, call, watch, fiber).begin())
 
-const otherwise = backoff.doubling(defaultBackoff)
-
-/** The wait before the next attempt, or why there is none. */
-type Wait = number | "stop" | "exhausted"
-
 /** One call with its attempts. */
 class Run<A, E, R> implements replay.Replay {
   readonly outer: replay.Replay | undefined
   countedIn: RetryBudget | undefined
   private readonly self: Effect.Effect<A, E, R>
-  private readonly settings: Settings
   private readonly call: CallOptions<A, E> | undefined
-  private readonly watch: Watch | undefined
   private readonly fiber: Fiber.Fiber<unknown, unknown>
   private readonly clock: Clock.Clock
-  private readonly limit: TimeLimit | undefined
   private readonly budget: RetryBudget | undefined
+  private readonly sleeps: boolean
   private readonly startedAt: number
+  private readonly course: Course<A, E>
   /** What the call, and its attempts, run in. */
   private readonly context: Context.Context<never>
   private readonly attemptContext: Context.Context<never>
-  private attempt = 1
-  private delays: Delays | undefined
   private isCommitted = false
-  /** Whether a permit has been spent on an attempt that has not begun yet. */
-  private holdsPermit = false
 
   constructor(
     self: Effect.Effect<A, E, R>,
@@ -433,14 +417,14 @@ class Run<A, E, R> implements replay.Replay {
     fiber: Fiber.Fiber<unknown, unknown>
   ) {
     this.self = self
-    this.settings = settings
     this.call = call
-    this.watch = watch
     this.fiber = fiber
     this.clock = fiber.getRef(Clock.Clock)
-    this.limit = standing(fiber)
     this.budget = watch?.budget ?? call?.budget
+    this.sleeps = watch?.sleeps !== false
     this.startedAt = monotonicMillis(this.clock)
+    const { budget, clock, startedAt } = this
+    this.course = new Course(settings, call, watch, fiber, clock, standing(fiber), budget, startedAt)
     this.context = fiber.context
     this.outer = fiber.getRef(replay.Current)
     this.attemptContext = Context.add(this.context, replay.Current, this)
@@ -457,7 +441,7 @@ class Run<A, E, R> implements replay.Replay {
     replay.count(budget, this.outer, this.startedAt)
     return Effect.onExitPrimitive(this.next, () => {
       this.fiber.setContext(this.context)
-      if (this.holdsPermit) budget.refundAt(monotonicMillis(this.clock))
+      if (this.course.holdsPermit) budget.refundAt(monotonicMillis(this.clock))
       return undefined
     })
   }
@@ -470,7 +454,7 @@ class Run<A, E, R> implements replay.Replay {
    * budget would be told less than it should, and with one there is a finalizer.
    */
   private readonly enter = (): Effect.Effect<A, E, R> => {
-    this.holdsPermit = false
+    this.course.holdsPermit = false
     this.countedIn = this.budget
     this.fiber.setContext(this.attemptContext)
     return this.self
@@ -496,8 +480,13 @@ class Run<A, E, R> implements replay.Replay {
   private goOn(exit: Exit.Exit<A, E>): Effect.Effect<A, E | RetriesExhausted, R> {
     return Effect.flatMap(
       this.decide(exit),
-      (wait) => typeof wait === "number" ? this.again(exit, wait) : this.finish(exit, wait)
+      (wait) => typeof wait === "number" ? this.again(exit, wait) : this.course.finish(exit, wait)
     )
+  }
+
+  private decide(exit: Exit.Exit<A, E>): Effect.Effect<Wait> {
+    const wait = this.course.decide(exit, this.isCommitted)
+    return Effect.isEffect(wait) ? wait : Effect.succeed(wait)
   }
 
   // no interrupt may fall between a result and its disposal
@@ -505,7 +494,7 @@ class Run<A, E, R> implements replay.Replay {
     const goOn = (exit: Exit.Exit<A, E>): Effect.Effect<Effect.Effect<A, E | RetriesExhausted, R>> => {
       this.fiber.setContext(this.context)
       return Effect.flatMap(this.decide(exit), (wait) => {
-        if (typeof wait !== "number") return Effect.succeed(this.finish(exit, wait))
+        if (typeof wait !== "number") return Effect.succeed(this.course.finish(exit, wait))
         const again = Effect.suspend(() => this.again(exit, wait))
         return exit._tag === "Failure"
           ? Effect.succeed(again)
@@ -522,93 +511,11 @@ class Run<A, E, R> implements replay.Replay {
     )
   }
 
-  private decide(exit: Exit.Exit<A, E>): Effect.Effect<Wait> {
-    const { attempt, call, clock, settings } = this
-    const outcome = Outcome.classify(exit, call?.classify, clock)
-    const reason = reasonOf(exit)
-    if (!this.isWanted(exit, outcome, reason)) return stop
-    if (settings.while !== undefined && !holds(settings.while, reason)) return stop
-    // it ends the call, and whoever set it tells so
-    if (this.limit?.hasStruck === true) return stop
-    if (this.isCommitted) return this.decline("committed", reason)
-    if (attempt > settings.times) return exhausted
-    const isRefusal = outcome._tag === "Ignored" || isCircuitOpen(reason)
-    const asked = Outcome.retryAfter(outcome) ?? (isRefusal ? statedRetryAfter(reason) : undefined)
-    const retryAfter = asked === undefined ? undefined : Duration.toMillis(asked)
-    if (retryAfter !== undefined && (retryAfter > settings.maxRetryAfter || retryAfter === Infinity)) {
-      return this.decline("retryAfter", reason)
-    }
-    // who is refused together must not return together
-    const spread = isRefusal && settings.spread === backoff.none ? backoff.full : settings.spread
-    const delays = this.delays ??= new Delays(settings, otherwise)
-    return Effect.flatMap(delays.next(this.fiber, reason, retryAfter, spread), (delay) => {
-      if (delay === undefined) return exhausted
-      const now = monotonicMillis(clock)
-      if (now + delay - this.startedAt > settings.maxElapsed) return exhausted
-      // no time would be left for an attempt, or it would not be made
-      if (this.limit !== undefined && now + delay >= this.limit.expiresAt) return this.decline("deadline", reason)
-      if (!settings.retryCircuitOpen && this.watch?.willRefuse(now + delay) === true) {
-        return this.decline("circuitBreaker", reason)
-      }
-      if (this.budget !== undefined) {
-        if (!this.budget.withdrawAt(now)) return this.decline("budget", reason)
-        this.holdsPermit = true
-      }
-      return Effect.succeed(delay)
-    })
-  }
-
-  private isWanted(exit: Exit.Exit<A, E>, outcome: Outcome.Outcome, reason: unknown): boolean {
-    if (exit._tag === "Success") {
-      const { retryIf } = this.call ?? {}
-      return Outcome.isRetryable(outcome) || (retryIf !== undefined && holds(retryIf, exit.value))
-    }
-    const { abortOn, retryCircuitOpen, retryOn } = this.settings
-    if (abortOn === undefined && retryOn === undefined && !retryCircuitOpen) return Outcome.isRetryable(outcome)
-    const error = Cause.hasDies(exit.cause) ? undefined : Cause.findError(exit.cause)
-    if (error === undefined || Result.isFailure(error)) return Outcome.isRetryable(outcome)
-    if (abortOn !== undefined && selects(abortOn, error.success)) return false
-    if (retryCircuitOpen && isCircuitOpen(reason)) return true
-    return retryOn === undefined ? Outcome.isRetryable(outcome) : selects(retryOn, error.success)
-  }
-
-  private failed(reason: unknown): Failed {
-    return { attempt: this.attempt, attempts: this.settings.times + 1, reason }
-  }
-
-  private decline(by: Declined, reason: unknown): Effect.Effect<Wait> {
-    this.watch?.declined?.(by, this.failed(reason))
-    return stop
-  }
-
-  private finish(exit: Exit.Exit<A, E>, wait: "stop" | "exhausted"): Exit.Exit<A, E | RetriesExhausted> {
-    if (wait === "stop") return exit
-    const { settings, watch } = this
-    const reason = reasonOf(exit)
-    watch?.exhausted(this.failed(reason))
-    return !settings.wraps || exit._tag === "Success" || !Cause.hasFails(exit.cause) ? exit : Exit.fail(
-      new RetriesExhausted({
-        policy: watch?.policy ?? "Retry",
-        attempts: this.attempt,
-        elapsed: Duration.millis(monotonicMillis(this.clock) - this.startedAt),
-        lastError: reason
-      })
-    )
-  }
-
   private again(exit: Exit.Exit<A, E>, delay: number): Effect.Effect<A, E | RetriesExhausted, R> {
-    const { clock, watch } = this
-    const progress: Progress = {
-      ...this.failed(reasonOf(exit)),
-      delay: Duration.millis(delay),
-      nextAt: clock.currentTimeMillisUnsafe() + delay
-    }
-    watch?.retrying(progress)
-    this.attempt++
-    const wait = watch?.sleeps === false ? Effect.void : sleepUntil(clock, monotonicMillis(clock) + delay)
-    const onRetry = this.call?.onRetry ?? this.settings.onRetry
-    const told = onRetry === undefined ? wait : beside(wait, Effect.suspend(() => onRetry(progress)))
-    return Effect.andThen(told, Effect.suspend(() => this.next))
+    const { clock } = this
+    const listener = this.course.goOn(exit, delay)
+    const wait = this.sleeps ? sleepUntil(clock, monotonicMillis(clock) + delay) : Effect.void
+    return Effect.andThen(listener === undefined ? wait : beside(wait, listener), Effect.suspend(() => this.next))
   }
 }
 
@@ -618,7 +525,7 @@ const beside = (self: Effect.Effect<void>, that: Effect.Effect<unknown>): Effect
     let listener: Fiber.Fiber<unknown> | undefined
     return Effect.onExitPrimitive(
       Effect.suspend(() => {
-        listener = Effect.runForkWith(fiber.context)(Effect.ignoreCause(that, { log: true }))
+        listener = Effect.runForkWith(fiber.context)(that)
         return self
       }),
       // its end is not waited for
@@ -629,42 +536,8 @@ const beside = (self: Effect.Effect<void>, that: Effect.Effect<unknown>): Effect
     )
   })
 
-const stop: Effect.Effect<Wait> = Effect.succeed("stop")
-const exhausted: Effect.Effect<Wait> = Effect.succeed("exhausted")
+// -----------------------------------------------------------------------------
+// errors
+// -----------------------------------------------------------------------------
 
-const isCircuitOpen = (reason: unknown): boolean => guarded(() => reason instanceof CircuitOpen) === true
-
-const selects = (errors: ErrorSelection, error: unknown): boolean =>
-  typeof errors === "function"
-    ? holds(errors, error)
-    : guarded(() => hasProperty(error, "_tag") && typeof error._tag === "string" && errors.includes(error._tag)) ===
-      true
-
-/**
- * All attempts were used up. Only with `onExhausted: "wrap"`.
- *
- * @category errors
- * @since 0.1.0
- */
-export class RetriesExhausted extends Schema.TaggedError<RetriesExhausted>()("RetriesExhausted", {
-  /** The pipeline, or `Retry`. */
-  policy: Schema.String,
-  /** How many attempts were made. */
-  attempts: Schema.Int,
-  /** From the first attempt's start to the last one's end. */
-  elapsed: Schema.DurationFromMillis,
-  /** What the last attempt failed with. */
-  lastError: Schema.Defect()
-}, { httpApiStatus: 503 }) {
-  get [Outcome.symbol](): Outcome.Outcome {
-    return retriedEnough
-  }
-  override get message(): string {
-    const { attempts, elapsed, lastError } = this
-    const last = lastError instanceof Error ? `; the last failed with ${lastError.message || lastError.name}` : ""
-    return `${this.policy}: gave up after ${attempts} attempts in ${Math.round(Duration.toMillis(elapsed))} ms${last}`
-  }
-}
-
-// another retry around this one would only multiply the attempts
-const retriedEnough = Outcome.failure({ retryable: false })
+export { RetriesExhausted } from "./internal/retriesExhausted.ts"

@@ -573,7 +573,7 @@ class Poll<A, E, R> {
       const now = monotonicMillis(clock)
       const end = standing(fiber)?.expiresAt ?? Infinity
       return Effect.flatMap(
-        this.delays.next(fiber, reason, retryAfter),
+        this.delays.nextEffect(fiber, reason, retryAfter),
         (delay): Effect.Effect<A, E | PollTimedOut, R> =>
           delay === undefined || now + delay >= end
             ? Effect.fail(this.timedOut(clock))

@@ -36,13 +36,16 @@ export class Delays {
     this.step = undefined
   }
 
-  /** The next delay in milliseconds, never less than `retryAfter`; `undefined` where a schedule has come to its end. */
+  /**
+   * The next delay in milliseconds, never less than `retryAfter`; `undefined` where a schedule has come to its end.
+   * Only a schedule is an effect that has to be run.
+   */
   next(
     fiber: Fiber.Fiber<unknown, unknown>,
     reason: unknown,
     retryAfter: number | undefined,
     spread = this.settings.spread
-  ): Effect.Effect<number | undefined> {
+  ): number | Effect.Effect<number | undefined> {
     const { delays } = this.settings
     const retry = ++this.retry
     const spreadOut = (base: number): number => {
@@ -60,9 +63,9 @@ export class Delays {
     }
     switch (delays.kind) {
       case "formula":
-        return Effect.succeed(spreadOut(delays.at(retry)))
+        return spreadOut(delays.at(retry))
       case "function":
-        return Effect.sync(() => spreadOut(answeredMillis(() => delays.at(retry, reason)) ?? this.otherwise(retry)))
+        return spreadOut(answeredMillis(() => delays.at(retry, reason)) ?? this.otherwise(retry))
       case "schedule": {
         const now = monotonicMillis(fiber.getRef(Clock.Clock))
         const base = this.step?.(now, reason) ??
@@ -70,6 +73,16 @@ export class Delays {
         return Effect.map(base, (base) => base === undefined ? undefined : spreadOut(base))
       }
     }
+  }
+
+  /** The same as an effect in any case. */
+  readonly nextEffect = (
+    fiber: Fiber.Fiber<unknown, unknown>,
+    reason: unknown,
+    retryAfter: number | undefined
+  ): Effect.Effect<number | undefined> => {
+    const next = this.next(fiber, reason, retryAfter)
+    return typeof next === "number" ? Effect.succeed(next) : next
   }
 }
 

@@ -125,7 +125,7 @@ export class Loop {
     if (this.attempt > settings.times) return ends
     if (asked !== undefined && (asked > settings.maxRetryAfter || asked === Infinity)) return ends
     const { now } = this
-    return Effect.map(this.delays.next(this.fiber, reason, asked), (delay) =>
+    return Effect.map(this.delays.nextEffect(this.fiber, reason, asked), (delay) =>
       // no time would be left for another try
       delay === undefined || (this.limit !== undefined && now + delay >= this.limit.expiresAt)
         ? undefined
