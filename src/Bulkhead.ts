@@ -135,6 +135,18 @@ export interface Bulkhead {
    * wait keep their place and their time.
    */
   readonly reconfigure: (settings: Settings) => Effect.Effect<void>
+  /**
+   * What its calls hold.
+   *
+   * @internal
+   */
+  readonly permits: Permits
+  /**
+   * The error of a call that gets no permit now.
+   *
+   * @internal
+   */
+  readonly refusal: (reason: Reason) => BulkheadFull
 }
 
 /**
@@ -185,7 +197,7 @@ const only = 0
 class State implements Bulkhead {
   readonly name: string
   settings: Settings
-  private readonly permits: Permits
+  readonly permits: Permits
   readonly snapshot: Effect.Effect<Snapshot>
 
   constructor(name: string, settings: Settings) {
@@ -224,11 +236,11 @@ class State implements Bulkhead {
   private wait<A, E, R>(permit: Permit, key: string | undefined, self: Effect.Effect<A, E, R>) {
     return Effect.matchEffect(permit.wait(only, key), {
       onSuccess: () => self,
-      onFailure: (reason) => Effect.fail(this.full(reason))
+      onFailure: (reason) => Effect.fail(this.refusal(reason))
     })
   }
 
-  private full(reason: Reason): BulkheadFull {
+  readonly refusal = (reason: Reason): BulkheadFull => {
     const error = refusal(BulkheadFull, "BulkheadFull", this.name)
     error.reason = reason
     error.concurrency = this.settings.concurrency

@@ -13,9 +13,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { protect } from "./internal/fused.ts"
 import { positiveMillis } from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
-import { Current, limitTime } from "./internal/timeLimit.ts"
+import { Current } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
 
@@ -42,8 +43,10 @@ import type { Policy } from "./Policy.ts"
  * @since 0.1.0
  */
 export const within = (duration: Duration.Input): Policy<DeadlineExceeded> => {
-  const own = { millis: positiveMillis("Deadline.within", "duration", duration), timeout: undefined }
-  return (self) => limitTime(self, own, () => new DeadlineExceeded({ policy: "Deadline" }))
+  const attempt = { millis: positiveMillis("Deadline.within", "duration", duration), timeout: undefined }
+  const plan = { attempt, exceeded: () => new DeadlineExceeded({ policy: "Deadline" }) }
+  // `exceeded` makes all errors that the plan adds
+  return ((self) => protect(self, plan, {})) as Policy<DeadlineExceeded>
 }
 
 /**

@@ -16,7 +16,6 @@
  *
  * @since 0.1.0
  */
-import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as CircuitBreaker from "./CircuitBreaker.ts"
@@ -212,45 +211,45 @@ class Keys {
       known.wasUsed = true
       if (++this.uses === sweepEvery) {
         this.uses = 0
-        this.sweep(sweepEvery, monotonicMillis(by.clock), by.clock)
+        this.sweep(sweepEvery, monotonicMillis(by.clock), by)
       }
       return known
     }
     const now = monotonicMillis(by.clock)
-    this.sweep(sweepPerKey, now, by.clock)
-    this.makeRoom(now, by.clock)
+    this.sweep(sweepPerKey, now, by)
+    this.makeRoom(now, by)
     const cell = new KeyCell(this.shared, key, now)
     this.cells.set(key, cell)
     return cell
   }
 
   /** Drops what has been idle for so long, and takes no marks off: to look is not to use. */
-  dropIdle(clock: Clock.Clock): void {
-    const now = monotonicMillis(clock)
+  dropIdle(by: Timekeeper): void {
+    const now = monotonicMillis(by.clock)
     for (const cell of this.cells.values()) {
-      if (!cell.wasUsed && this.isOver(cell, now, clock)) this.drop(cell)
+      if (!cell.wasUsed && this.isOver(cell, now, by)) this.drop(cell)
     }
   }
 
   /** Goes on by so many cells, or once round. */
-  private sweep(steps: number, now: number, clock: Clock.Clock): void {
+  private sweep(steps: number, now: number, by: Timekeeper): void {
     for (let step = Math.min(steps, this.cells.size); step > 0; step--) {
       const cell = this.next()
       if (cell === undefined) return
-      if (!this.tookMark(cell, now) && this.isOver(cell, now, clock)) this.drop(cell)
+      if (!this.tookMark(cell, now) && this.isOver(cell, now, by)) this.drop(cell)
       else cell.thin(now)
     }
   }
 
   /** Drops cells that have not been used since the hand last came by, until there is room for another. */
-  private makeRoom(now: number, clock: Clock.Clock): void {
+  private makeRoom(now: number, by: Timekeeper): void {
     let passed = 0
     // each mark that is taken off has been put there by a use of its own
     while (this.cells.size >= this.settings.maxKeys && passed < passOver) {
       const cell = this.next()
       if (cell === undefined) return
       if (this.tookMark(cell, now)) continue
-      if (cell.isIdle(now, clock)) this.drop(cell)
+      if (cell.isIdle(now, by)) this.drop(cell)
       else passed++
     }
   }
@@ -263,8 +262,8 @@ class Keys {
     return true
   }
 
-  private isOver(cell: KeyCell, now: number, clock: Clock.Clock): boolean {
-    return now - cell.seenAt >= this.settings.idle && cell.isIdle(now, clock)
+  private isOver(cell: KeyCell, now: number, by: Timekeeper): boolean {
+    return now - cell.seenAt >= this.settings.idle && cell.isIdle(now, by)
   }
 
   private next(): KeyCell | undefined {
@@ -323,7 +322,7 @@ class Keyed implements KeyedCircuitBreaker {
     this.all = all
     const cells = Effect.clockWith((clock) =>
       Effect.sync(() => {
-        all.dropIdle(clock)
+        all.dropIdle({ clock })
         return { clock, cells: [...all.cells.values()] }
       })
     )

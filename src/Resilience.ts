@@ -20,6 +20,7 @@ import * as Bulkhead from "./Bulkhead.ts"
 import * as CacheFallback from "./CacheFallback.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import * as Hedge from "./Hedge.ts"
+import type { Listener } from "./internal/breakerCell.ts"
 import { Current as CurrentCall } from "./internal/call.ts"
 import { differences, isSame } from "./internal/differences.ts"
 import { reasonOf } from "./internal/exit.ts"
@@ -174,11 +175,14 @@ export class Resilience extends Context.Service<Resilience, {
    */
   readonly adopt: (pipeline: Pipeline.Pipeline<Pipeline.PipelineError>) => Pipeline.Pipeline<Pipeline.PipelineError>
   /**
-   * Gives a call the number that its events share, where somebody listens.
+   * A call of that fiber, with the number that its events share where somebody listens.
    *
    * @internal
    */
-  readonly numbered: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly numbered: <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ) => Effect.Effect<A, E, R>
   /** How configuration changes pipelines, by name. */
   readonly tuning: ReadonlyMap<string, Pipeline.Tuning>
   /** What a test has changed about all pipelines; `undefined` outside tests. */
@@ -298,7 +302,7 @@ const make = Effect.fnUntraced(function*(options: {
     if (!PubSub.publishUnsafe(pubsub, made)) Effect.runSyncWith(fiber.context)(PubSub.publish(pubsub, made))
   }
 
-  const onTransition = (pipeline: string) => (transition: CircuitBreaker.Transition): void =>
+  const onTransition = (pipeline: string): Listener => (transition, by) =>
     publish((at): ResilienceEvent => {
       const common = { at, pipeline, ...(transition.key === undefined ? {} : { key: transition.key }) }
       switch (transition.to) {
@@ -322,7 +326,7 @@ const make = Effect.fnUntraced(function*(options: {
         case "ThresholdPassed":
           return { _tag: "CircuitThresholdPassed", ...common }
       }
-    })
+    }, by)
 
   const initial = (
     name: string,
@@ -414,12 +418,11 @@ const make = Effect.fnUntraced(function*(options: {
       if (!pipelines.has(pipeline.name)) pipelines.set(pipeline.name, pipeline)
       return named(pipeline.name, pipeline.declared) ?? pipeline
     },
-    numbered: (self) =>
-      Effect.withFiber((fiber) => {
-        if (listeners > 0) return Effect.provideService(self, CurrentCall, { id: ++calls, attempts: 0 })
-        // within another call that has a number, it is not that one
-        return fiber.getRef(CurrentCall) === undefined ? self : Effect.provideService(self, CurrentCall, undefined)
-      }),
+    numbered: (self, fiber) => {
+      if (listeners > 0) return Effect.provideService(self, CurrentCall, { id: ++calls, attempts: 0 })
+      // within another call that has a number, it is not that one
+      return fiber.getRef(CurrentCall) === undefined ? self : Effect.provideService(self, CurrentCall, undefined)
+    },
     snapshots,
     events: Stream.unwrap(
       Effect.as(

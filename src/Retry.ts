@@ -22,6 +22,7 @@ import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import type * as Schedule from "effect/Schedule"
 import type * as backoff from "./internal/backoff.ts"
+import * as fused from "./internal/fused.ts"
 import { running } from "./internal/guarded.ts"
 import type { OnlyKnown } from "./internal/onlyKnown.ts"
 import * as replay from "./internal/replay.ts"
@@ -295,9 +296,9 @@ export const make: {
   <const O extends MakeOptions>(options: O & OnlyMeant<O, MakeOptions>): Policy<ErrorOf<O>>
 } = (options: MakeOptions = {}) => {
   const resolved = resolve(options, ["budget"])
-  const own = { budget: optionalBudget("Retry", options.budget) }
-  // `run` fails with RetriesExhausted only where the settings wrap, which is what ErrorOf<O> says
-  return ((self) => run(inOwnFiber(self), resolved, own)) as Policy<never>
+  const plan = { retry: resolved, budget: optionalBudget("Retry", options.budget) }
+  // it adds RetriesExhausted only where the settings wrap, which is what ErrorOf<O> says
+  return ((self) => fused.protect(self, plan, {})) as Policy<never>
 }
 
 /**
@@ -336,8 +337,11 @@ export const retry: {
   <A, E, R>(self: Effect.Effect<A, E, R>, options: EffectOptions<A, E>) => {
     // predicates of errors are asked about the errors of `self` alone
     const resolved = resolve(options as Options, ["budget", "classify", "retryIf", "dispose"])
-    const { budget, classify, dispose, retryIf } = options
-    return run(inOwnFiber(self), resolved, { budget: optionalBudget("Retry", budget), classify, dispose, retryIf })
+    const { classify, dispose, retryIf } = options
+    const budget = optionalBudget("Retry", options.budget)
+    return dispose === undefined
+      ? fused.protect(self, { retry: resolved, budget }, { classify, retryIf })
+      : run(inOwnFiber(self), resolved, { budget, classify, dispose, retryIf })
   }
 )
 

@@ -18,8 +18,9 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { DeadlineExceeded } from "./Deadline.ts"
+import { protect } from "./internal/fused.ts"
 import { nonEmpty, oneOf, onlyKeys, positiveMillis } from "./internal/options.ts"
-import { limitTime } from "./internal/timeLimit.ts"
+import { limitTime, type TimeLimit } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
 
@@ -50,31 +51,48 @@ export const make = (options: Options): Policy<TimedOut | DeadlineExceeded> => {
   const { limit, policy = "Timeout" } = options
   oneOf("Timeout", "limit", limit, ["attempt", "total"])
   nonEmpty("Timeout", "policy", policy)
-  return limiting({ policy, limit, millis }, () => {})
+  const timeout = { policy, limit, millis }
+  const plan = { attempt: { millis, timeout }, exceeded: (struck: TimeLimit) => errorOf(struck, policy) }
+  // `errorOf` makes all errors that the plan adds
+  return ((self) => protect(self, plan, {})) as Policy<TimedOut | DeadlineExceeded>
+}
+
+/** The error of a limit that has struck, raised by the pipeline or timeout of that name. */
+const errorOf = (struck: TimeLimit, policy: string): TimedOut | DeadlineExceeded =>
+  struck.timeout === undefined
+    ? new DeadlineExceeded({ policy })
+    : new TimedOut({
+      policy: struck.timeout.policy,
+      limit: struck.timeout.limit,
+      after: Duration.millis(struck.timeout.millis)
+    })
+
+/**
+ * Makes the error of a limit that has struck. It tells of each that it makes, which
+ * may have another name than `policy`: that of an inherited limit that is sooner.
+ *
+ * @internal
+ */
+export const exceeding = (
+  policy: string,
+  raising: (error: TimedOut | DeadlineExceeded) => void
+): (struck: TimeLimit) => TimedOut | DeadlineExceeded =>
+(struck) => {
+  const error = errorOf(struck, policy)
+  raising(error)
+  return error
 }
 
 /**
- * The timeout of checked options. It tells of each error that it raises, which may
- * have the name of another: that of an inherited limit that is sooner.
+ * The timeout of checked options.
  *
  * @internal
  */
 export const limiting = (
   timeout: { readonly policy: string; readonly limit: Options["limit"]; readonly millis: number },
-  raising: (error: TimedOut | DeadlineExceeded) => void
+  exceeded: (struck: TimeLimit) => TimedOut | DeadlineExceeded
 ): Policy<TimedOut | DeadlineExceeded> =>
-(self) =>
-  limitTime(self, { millis: timeout.millis, timeout }, (struck) => {
-    const error = struck.timeout === undefined
-      ? new DeadlineExceeded({ policy: timeout.policy })
-      : new TimedOut({
-        policy: struck.timeout.policy,
-        limit: struck.timeout.limit,
-        after: Duration.millis(struck.timeout.millis)
-      })
-    raising(error)
-    return error
-  })
+(self) => limitTime(self, { millis: timeout.millis, timeout }, exceeded)
 
 /**
  * Limits one attempt. It belongs inside a retry, next to the work.

@@ -18,15 +18,20 @@ export class Attempt<A, E> {
   readonly options: Outcome.AttemptOptions<A, E> | undefined
   /** The attempt timeout that stands inside; infinite where there is none. */
   readonly due: number
-  private readonly limit: TimeLimit | undefined
+  protected readonly limit: TimeLimit | undefined
   private startedAt = 0
 
-  constructor(fiber: Fiber.Fiber<unknown, unknown>, options: Outcome.AttemptOptions<A, E> | undefined, due: number) {
+  /** `limit` is the one that it is under. */
+  constructor(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    options: Outcome.AttemptOptions<A, E> | undefined,
+    due: number,
+    limit: TimeLimit | undefined = standing(fiber)
+  ) {
     this.fiber = fiber
     this.options = options
     this.due = due
     // a call that starts under a limit that has struck is not cut short by it, unless an attempt timeout will see to that
-    const limit = standing(fiber)
     this.limit = limit?.hasStruck === true && due === Infinity ? undefined : limit
   }
 
@@ -35,9 +40,9 @@ export class Attempt<A, E> {
     return this.fiber.getRef(Clock.Clock)
   }
 
-  /** The attempt has been let through, and begins. */
-  begin(): void {
-    if (this.due !== Infinity && this.limit !== undefined) this.startedAt = monotonicMillis(this.clock)
+  /** The attempt has been let through, and begins: at `at`, where that has been read. */
+  begin(at?: number): void {
+    if (this.due !== Infinity && this.limit !== undefined) this.startedAt = at ?? monotonicMillis(this.clock)
   }
 
   /** What the end of the attempt says about the dependency. */

@@ -7,7 +7,7 @@ import { Attempt } from "./attempt.ts"
 import type { Cell, Place } from "./breakerCell.ts"
 import type { CircuitOpen } from "./circuitOpen.ts"
 import { monotonicMillis } from "./time.ts"
-import { standing, type TimeLimit } from "./timeLimit.ts"
+import type { TimeLimit } from "./timeLimit.ts"
 
 /** In by `enter`, out by `leave` or `report`: these do nothing for a call that was refused, or is out already. */
 export class Call<A, E> extends Attempt<A, E> {
@@ -24,14 +24,20 @@ export class Call<A, E> extends Attempt<A, E> {
     place: Place,
     fiber: Fiber.Fiber<unknown, unknown>,
     options: Outcome.AttemptOptions<A, E> | undefined,
-    due: number
+    due: number,
+    limit?: TimeLimit | undefined
   ) {
-    super(fiber, options, due)
+    super(fiber, options, due, limit)
     this.place = place
   }
 
-  /** Lets the call through, or says why not. */
-  enter(): CircuitOpen | undefined {
+  /** Refuses a call that would be refused now. Nothing has to be left then. */
+  refusal(): CircuitOpen | undefined {
+    return this.place.peek().phase._tag === "Closed" ? undefined : this.place.take(this).refusal(this)
+  }
+
+  /** Lets the call through, or says why not: at `at`, where that has been read. */
+  enter(at?: number): CircuitOpen | undefined {
     const cell = this.place.take(this)
     const refusal = cell.enter(this)
     if (refusal !== undefined) return refusal
@@ -42,16 +48,15 @@ export class Call<A, E> extends Attempt<A, E> {
     this.generation = phase.generation
     cell.inFlight++
     if (cell.shared.plan.slowerThan !== undefined) {
-      this.enteredAt = monotonicMillis(this.clock)
-      const limit = standing(this.fiber)
-      this.limitedBy = limit?.hasStruck === true ? undefined : limit
+      this.enteredAt = at ?? monotonicMillis(this.clock)
+      this.limitedBy = this.limit?.hasStruck === true ? undefined : this.limit
     }
-    this.begin()
+    this.begin(at)
     return undefined
   }
 
   /** The call has ended. */
-  readonly leave = (exit: Exit.Exit<A, E | CircuitOpen>): undefined => {
+  leave(exit: Exit.Exit<A, E | CircuitOpen>): undefined {
     const { cell } = this
     // a `CircuitOpen` of ours comes from `enter` alone, which leaves no cell then
     if (cell !== undefined) this.settle(cell, this.outcome(exit as Exit.Exit<A, E>), exit)

@@ -56,13 +56,16 @@ const planOf = (settings: Settings): Plan => {
   }
 }
 
+/** Told of every change, and by whose call, where that is not the fiber that runs. */
+export type Listener = (transition: Transition, by?: Fiber.Fiber<unknown, unknown>) => void
+
 /** What all keys of one breaker have in common. */
 export class Shared {
   readonly name: string
   plan: Plan
-  private readonly listener: ((transition: Transition) => void) | undefined
+  private readonly listener: Listener | undefined
 
-  constructor(name: string, settings: Settings, listener: ((transition: Transition) => void) | undefined) {
+  constructor(name: string, settings: Settings, listener: Listener | undefined) {
     this.name = name
     this.plan = planOf(settings)
     this.listener = listener
@@ -74,8 +77,8 @@ export class Shared {
   }
 
   /** Whoever listens never changes a call's result. */
-  tell(transition: Transition): void {
-    guarded(() => this.listener?.(transition))
+  tell(transition: Transition, by?: Timekeeper): void {
+    guarded(() => this.listener?.(transition, by?.fiber))
   }
 }
 
@@ -115,9 +118,17 @@ export interface Place {
   readonly peek: () => Cell
 }
 
+/** Whether a call at that time, in monotonic milliseconds, is sure to be refused. */
+export const willRefuse = (place: Place, at: number): boolean => {
+  const { phase } = place.peek()
+  return phase._tag === "Open" ? at < phase.until : phase._tag === "Forced" && phase.mode === "forcedOpen"
+}
+
 /** Whoever has a clock. It is looked up where it is needed, which it is not while all goes well. */
 export interface Timekeeper {
   readonly clock: Clock.Clock
+  /** The fiber that it is about. Default: the one that runs. */
+  readonly fiber?: Fiber.Fiber<unknown, unknown>
 }
 
 export abstract class Cell implements Place {
@@ -153,10 +164,10 @@ export abstract class Cell implements Place {
   // ---------------------------------------------------------------------------
 
   /** Refuses a call that would be refused now, and counts it. Lets nothing through. */
-  refusal(clock: Clock.Clock): CircuitOpen | undefined {
+  refusal(by: Timekeeper): CircuitOpen | undefined {
     if (this.phase._tag === "Closed") return undefined
-    const now = monotonicMillis(clock)
-    const before = this.look(now, clock)
+    const now = monotonicMillis(by.clock)
+    const before = this.look(now, by)
     return isAdmitted(before, this.asked(before, now)) ? undefined : this.refuse(before, now)
   }
 
@@ -164,15 +175,14 @@ export abstract class Cell implements Place {
   enter(by: Timekeeper): CircuitOpen | undefined {
     // a closed breaker lets everything through
     if (this.phase._tag === "Closed") return undefined
-    const { clock } = by
-    const now = monotonicMillis(clock)
-    const before = this.look(now, clock)
+    const now = monotonicMillis(by.clock)
+    const before = this.look(now, by)
     const after = this.asked(before, now)
     if (!isAdmitted(before, after)) return this.refuse(before, now)
     this.phase = after
     if (before._tag === "Open") {
       this.changes().halfOpened++
-      this.shared.tell({ to: "HalfOpen", from: "Open", key: this.key })
+      this.shared.tell({ to: "HalfOpen", from: "Open", key: this.key }, by)
     }
     return undefined
   }
@@ -198,7 +208,7 @@ export abstract class Cell implements Place {
         return
       case "HalfOpen":
         now ??= monotonicMillis(by.clock)
-        if (this.look(now, by.clock) !== phase) return
+        if (this.look(now, by) !== phase) return
         break
       default:
         if (phase._tag === "Forced" && phase.mode !== "metricsOnly") return
@@ -209,9 +219,9 @@ export abstract class Cell implements Place {
         if (!isAnyMet(settings.trip, this.recorded(outcome, slow, now))) return
         if (at === undefined && !isTimed) now = monotonicMillis(by.clock)
     }
-    const event: Event = { _tag: "End", generation, outcome: outcome._tag, slow, openFor: this.openFor(outcome) }
+    const event: Event = { _tag: "End", generation, outcome: outcome._tag, slow, openFor: this.openFor(outcome, by) }
     const next = transition(settings, phase, event, this.windows ?? noCalls, now)
-    if (next !== phase) this.move(phase, next, exit, now, by.clock)
+    if (next !== phase) this.move(phase, next, exit, now, by)
   }
 
   private asked(phase: Phase, now: number): Phase {
@@ -294,12 +304,12 @@ export abstract class Cell implements Place {
   // ---------------------------------------------------------------------------
 
   /** The phase, after what time alone has done to it. */
-  look(now: number, clock: Clock.Clock): Phase {
+  look(now: number, by: Timekeeper): Phase {
     const before = this.phase
     if (before._tag !== "HalfOpen" || before.until === undefined) return before
-    const event: Event = { _tag: "Look", openFor: this.openFor(Outcome.ignored) }
+    const event: Event = { _tag: "Look", openFor: this.openFor(Outcome.ignored, by) }
     const next = transition(this.shared.plan.settings, before, event, noCalls, now)
-    if (next !== before) this.move(before, next, undefined, before.until, clock)
+    if (next !== before) this.move(before, next, undefined, before.until, by)
     return next
   }
 
@@ -315,9 +325,11 @@ export abstract class Cell implements Place {
     }
   }
 
-  private openFor(outcome: Outcome.Outcome): (openings: number) => number {
-    return (openings) =>
-      openTime(this.shared.plan.settings, openings, outcome, Fiber.getCurrent()?.context ?? Context.empty())
+  private openFor(outcome: Outcome.Outcome, by: Timekeeper): (openings: number) => number {
+    return (openings) => {
+      const context = (by.fiber ?? Fiber.getCurrent())?.context ?? Context.empty()
+      return openTime(this.shared.plan.settings, openings, outcome, context)
+    }
   }
 
   /** Changes the phase as of `at`, because of a call that has ended so, or of time alone. */
@@ -326,32 +338,32 @@ export abstract class Cell implements Place {
     next: Phase,
     exit: Exit.Exit<unknown, unknown> | undefined,
     at: number,
-    clock: Clock.Clock
+    by: Timekeeper
   ): void {
     this.phase = next
-    if (next._tag === "Forced") return this.shared.tell({ to: "ThresholdPassed", exit, key: this.key })
+    if (next._tag === "Forced") return this.shared.tell({ to: "ThresholdPassed", exit, key: this.key }, by)
     if (next._tag === "HalfOpen") return
     const history = this.changes()
     if (next._tag === "Open" && (before._tag === "Closed" || before._tag === "HalfOpen")) {
       history.opened++
-      history.openSince ??= clock.currentTimeMillisUnsafe()
+      history.openSince ??= by.clock.currentTimeMillisUnsafe()
       const openFor = Duration.millis(next.until - at)
-      this.shared.tell({ to: "Open", from: before._tag, openFor, exit, key: this.key })
+      this.shared.tell({ to: "Open", from: before._tag, openFor, exit, key: this.key }, by)
     } else if (next._tag === "Closed") {
       history.closed++
       history.openSince = undefined
       this.clearWindows()
-      this.shared.tell({ to: "Closed", from: "HalfOpen", exit, key: this.key })
+      this.shared.tell({ to: "Closed", from: "HalfOpen", exit, key: this.key }, by)
     }
   }
 
   /** Somebody begins to hold it in a mode, or ends it. */
-  hold(mode: Mode, change: 1 | -1, clock: Clock.Clock): void {
+  hold(mode: Mode, change: 1 | -1, by: Timekeeper): void {
     const { holders } = this.changes()
     const n = modes.indexOf(mode)
     holders[n] = (holders[n] ?? 0) + change
-    const now = monotonicMillis(clock)
-    const before = this.look(now, clock)
+    const now = monotonicMillis(by.clock)
+    const before = this.look(now, by)
     const strongest = modes.find((_, n) => holders[n] !== 0)
     const next = transition(this.shared.plan.settings, before, { _tag: "Override", mode: strongest }, noCalls, now)
     if (next === before) return
@@ -420,9 +432,9 @@ export class KeyCell extends Cell {
   }
 
   /** Whether there is nothing in it that must not be lost. */
-  isIdle(now: number, clock: Clock.Clock): boolean {
+  isIdle(now: number, by: Timekeeper): boolean {
     if (this.inFlight > 0) return false
-    const phase = this.look(now, clock)
+    const phase = this.look(now, by)
     return phase._tag === "Closed" || (phase._tag === "Open" && now >= phase.until)
   }
 }

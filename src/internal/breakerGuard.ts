@@ -42,7 +42,7 @@ export class PlaceGuard implements Guard {
     options?: CallOptions<A, E>
   ): Effect.Effect<A, E | CircuitOpen, R> => protectAt(this.place, self, options)
 
-  readonly refusal = (clock: Clock.Clock): CircuitOpen | undefined => this.place.peek().refusal(clock)
+  readonly refusal = (clock: Clock.Clock): CircuitOpen | undefined => this.place.peek().refusal({ clock })
 
   readonly restore = (snapshot: breakerSnapshot.Snapshot): Effect.Effect<void> => {
     const { place } = this
@@ -85,12 +85,16 @@ export const protectAt = <A, E, R>(
   const due = dueOf("CircuitBreaker", options)
   return Effect.withFiber((fiber) => {
     const call = new Call<A, E>(place, fiber, options, due)
+    const refusal = call.refusal()
+    if (refusal !== undefined) return Effect.fail(refusal)
     // the finalizer is in place before the call is let through, so that no interrupt can fall in between
-    const entered = Effect.suspend((): Effect.Effect<A, E | CircuitOpen, R> => {
-      const refusal = call.enter()
-      return refusal === undefined ? self : Effect.fail(refusal)
-    })
-    return Effect.onExitPrimitive(entered, call.leave)
+    return Effect.onExitPrimitive(
+      Effect.suspend((): Effect.Effect<A, E | CircuitOpen, R> => {
+        const refusal = call.enter()
+        return refusal === undefined ? self : Effect.fail(refusal)
+      }),
+      (exit) => call.leave(exit)
+    )
   })
 }
 
@@ -117,9 +121,9 @@ const held = (place: Place, mode: Mode): Effect.Effect<void, never, Scope.Scope>
     Effect.asVoid(Effect.acquireRelease(
       Effect.sync(() => {
         const cell = place.take({ clock })
-        cell.hold(mode, 1, clock)
+        cell.hold(mode, 1, { clock })
         return cell
       }),
-      (cell) => Effect.sync(() => cell.hold(mode, -1, clock))
+      (cell) => Effect.sync(() => cell.hold(mode, -1, { clock }))
     ))
   )

@@ -93,7 +93,7 @@ const waitOf = (phase: Phase, now: number): Duration.Duration | undefined =>
 
 export const read = (cell: Cell, clock: Clock.Clock): Snapshot => {
   const now = monotonicMillis(clock)
-  const phase = cell.look(now, clock)
+  const phase = cell.look(now, { clock })
   const standing = phase._tag === "Forced" ? phase.beneath : phase
   const { plan } = cell.shared
   const { history, timing } = cell

@@ -1,6 +1,7 @@
 /**
  * The straight composition of a pipeline: one policy around the other. It is the
- * definition of what a pipeline means.
+ * definition of what a pipeline means. Where {@link isFused} says so, the fused path
+ * takes its place, which means the same and costs less.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -16,7 +17,9 @@ import type * as Resilience from "../Resilience.ts"
 import * as Retry from "../Retry.ts"
 import * as Streams from "../Streams.ts"
 import * as Timeout from "../Timeout.ts"
+import { willRefuse as sureToRefuse } from "./breakerCell.ts"
 import type { Counters } from "./counters.ts"
+import * as fused from "./fused.ts"
 import { guarded } from "./guarded.ts"
 import { flag, onlyKeys } from "./options.ts"
 import { OwnErrors } from "./ownErrors.ts"
@@ -41,6 +44,24 @@ export interface Composition {
   ) => Stream.Stream<A, E | PipelineError, R>
 }
 
+/**
+ * Which calls are fused: those of pipelines that are made of total timeout, retry
+ * with its budget, bulkhead, circuit breaker, keyed or not, and attempt timeout, of
+ * which each may be missing. A fallback or a cache stands around a fused call.
+ *
+ * Left to the composition are calls with a hedge, an adaptive limit, a rate limit,
+ * a throttle, chaos or policies of one's own, calls that dispose of results, and
+ * streams.
+ */
+const isFused = (settings: Settings, options: { readonly dispose?: unknown }): boolean => {
+  const { adaptiveLimit, around, chaos, hedge, rateLimit, throttle } = settings
+  const parts = [adaptiveLimit, around.call, around.attempt, around.work, chaos, hedge, rateLimit, throttle]
+  return options.dispose === undefined && parts.every((part) => part === undefined)
+}
+
+const fusedLevel = (limit: "attempt" | "total", policy: string, millis: number | undefined): fused.Level | undefined =>
+  millis === undefined ? undefined : { millis, timeout: { policy, limit, millis } }
+
 const callOptions: ReadonlySet<string> = new Set<keyof CallOptions<unknown, unknown> | "fallback">([
   "operation",
   "idempotent",
@@ -60,7 +81,8 @@ export const compose = (
   settings: Settings,
   parts: Parts,
   { numbered, publish, test }: Resilience.Resilience["Service"],
-  counters: Counters
+  counters: Counters,
+  fuses: boolean
 ): Composition => {
   const { attemptTimeout, chaos, name, retry, streams, totalTimeout } = settings
   const {
@@ -77,10 +99,24 @@ export const compose = (
   // what these add is in `ErrorOf` of the options, and is not known here
   const around = settings.around as { readonly [K in keyof typeof settings.around]: Policy<never> | undefined }
   const own = new OwnErrors(settings)
+  const exceeded = Timeout.exceeding(name, own.raising)
   const timeout = (limit: "attempt" | "total", duration: number | undefined) =>
-    duration === undefined ? undefined : Timeout.limiting({ policy: name, limit, millis: duration }, own.raising)
+    duration === undefined ? undefined : Timeout.limiting({ policy: name, limit, millis: duration }, exceeded)
   const total = timeout("total", totalTimeout)
   const attemptTimed = timeout("attempt", attemptTimeout)
+
+  // no attempt is given more than the total timeout
+  const attemptDue = attemptTimeout === undefined ? undefined : Math.min(attemptTimeout, totalTimeout ?? Infinity)
+  const judgedBy = <A, E>(
+    classify: Outcome.Classifier<A, E> | undefined,
+    due: number | undefined
+  ): Outcome.AttemptOptions<A, E> => ({
+    classify,
+    attemptTimeout: due,
+    totalTimeoutOf: totalTimeout === undefined ? undefined : name
+  })
+  const runsAgain = ({ idempotent }: { readonly idempotent?: boolean | undefined }): boolean =>
+    idempotent === undefined ? settings.idempotent : flag("Pipeline.protect", "idempotent", idempotent)
 
   const classifierOf = <A, E>(options: CallOptions<A, E>) =>
     own.classifier(Outcome.orElse(options.classify, settings.classify))
@@ -96,22 +132,11 @@ export const compose = (
     reports: Reports,
     isStream: boolean
   ): Effect.Effect<A, E | PipelineError, R> => {
-    // no attempt is given more than the total timeout
-    const due = attemptTimeout === undefined || isStream
-      ? undefined
-      : Math.min(attemptTimeout, totalTimeout ?? Infinity)
-    const judged: Outcome.AttemptOptions<A, E | PipelineError> = {
-      classify,
-      attemptTimeout: due,
-      totalTimeoutOf: totalTimeout === undefined ? undefined : name
-    }
-
+    const due = isStream ? undefined : attemptDue
+    const judged = judgedBy(classify, due)
     // of calls without a key, all share one
     const breaker = circuitBreaker ?? keyedCircuitBreaker?.of(options.key ?? "")
-    const willRefuse = (at: number): boolean => {
-      const phase = breaker?.place.peek().phase
-      return phase?._tag === "Open" ? at < phase.until : phase?._tag === "Forced" && phase.mode === "forcedOpen"
-    }
+    const willRefuse = (at: number): boolean => breaker !== undefined && sureToRefuse(breaker.place, at)
 
     let work: Effect.Effect<A, E | PipelineError, R> = test === undefined ? self : withFault(self, name, test)
     if (chaos !== undefined) work = Chaos.run(work, chaos, name, reports.chaos)
@@ -150,8 +175,7 @@ export const compose = (
     attempt = reports.attempt(attempt, judged, due ?? Infinity)
 
     let effect = attempt
-    const { idempotent } = options
-    if (idempotent === undefined ? settings.idempotent : flag("Pipeline.protect", "idempotent", idempotent)) {
+    if (runsAgain(options)) {
       const { dispose, onRetry, retryIf } = options
       if (hedge !== undefined) {
         effect = Hedge.run(effect, hedge, { classify, dispose, retryIf, budget: retryBudget }, {
@@ -174,6 +198,39 @@ export const compose = (
     return reports.call(effect, classify)
   }
 
+  const plan: fused.Plan = {
+    total: fusedLevel("total", name, totalTimeout),
+    attempt: fusedLevel("attempt", name, attemptTimeout),
+    exceeded,
+    bulkhead,
+    retry,
+    budget: retryBudget,
+    sleeps: test === undefined || test.delays,
+    counters
+  }
+
+  /** The same call in one pass. */
+  const fusedCall = <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options: CallOptions<A, E>,
+    classify: Outcome.Classifier<A, E | PipelineError> | undefined,
+    reports: () => Reports
+  ): Effect.Effect<A, E | PipelineError, R> => {
+    const work: Effect.Effect<A, E | PipelineError, R> = test === undefined ? self : withFault(self, name, test)
+    const { key, onRetry, retryIf } = options
+    return fused.protect(work, plan, {
+      classify,
+      retryIf,
+      onRetry,
+      retries: runsAgain(options),
+      key,
+      place: circuitBreaker?.place ?? keyedCircuitBreaker?.place(key ?? ""),
+      judged: judgedBy(classify, attemptDue),
+      due: attemptDue,
+      reports
+    })
+  }
+
   const reportsOf = (operation = "") => new Reports(name, operation, own, counters, publish)
 
   return {
@@ -183,22 +240,25 @@ export const compose = (
         if (!callOptions.has(key)) onlyKeys("Pipeline.protect", options, [...callOptions])
       }
       const { cache: use, fallback, operation } = options
-      const reports = reportsOf(operation)
+      let made: Reports | undefined
+      const reports = () => made ??= reportsOf(operation)
       const classify = classifierOf(options)
-      let effect = call(self, options, classify, reports, false)
+      let effect = fuses && isFused(settings, options)
+        ? fusedCall(self, options, classify, reports)
+        : call(self, options, classify, reports(), false)
       if (cache !== undefined && use !== undefined) {
         const { key, onAnswer, schema, staleIf } = use
         // operations never share an entry, whatever their arguments
         const entry = { key: [operation ?? "", ...key], schema, staleIf, classify }
-        const asking = cache.get(effect, entry, reports.cache)
+        const asking = cache.get(effect, entry, reports().cache)
         effect = Effect.map(asking, (answer) => {
           if (onAnswer !== undefined) guarded(() => onAnswer(answer))
           return answer.value
         })
       }
-      return numbered(
-        fallback === undefined ? effect : Fallback.run(effect, fallback, { classify, fellBack: reports.fellBack })
-      )
+      return fallback === undefined
+        ? effect
+        : Fallback.run(effect, fallback, { classify, fellBack: (reason) => reports().fellBack(reason) })
     },
     protectStream<A, E, R>(self: Stream.Stream<A, E, R>, options: StreamOptions<E>) {
       const reports = reportsOf(options.operation)
@@ -211,7 +271,7 @@ export const compose = (
       const limitedOptions = options as StreamOptions<E | Timeout.TimedOut>
       const classify = classifierOf(limitedOptions)
       const through = (effect: Effect.Effect<Streams.Streamed, E | Timeout.TimedOut, R>) =>
-        numbered(call(effect, limitedOptions, classify, reports, true))
+        Effect.withFiber((fiber) => numbered(call(effect, limitedOptions, classify, reports, true), fiber))
       return Streams.protect(limited, through)
     }
   }

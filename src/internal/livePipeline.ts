@@ -24,14 +24,17 @@ class LivePipeline implements Pipeline<PipelineError> {
   private current: Current
   private readonly counters: counters.Counters
   private readonly resilience: Resilience.Resilience["Service"]
+  private readonly fuses: boolean
   readonly counts: Effect.Effect<Counts>
 
   constructor(
     declared: Options,
     current: Current,
     counted: counters.Counters,
-    resilience: Resilience.Resilience["Service"]
+    resilience: Resilience.Resilience["Service"],
+    fuses: boolean
   ) {
+    this.fuses = fuses
     this.name = current.settings.name
     this.declared = declared
     this.current = current
@@ -74,7 +77,8 @@ class LivePipeline implements Pipeline<PipelineError> {
     if (this.resilience.test?.passThrough === true) {
       return options.fallback === undefined ? self : Fallback.orElse(self, options.fallback)
     }
-    return Effect.suspend(this.following(options.operation, ({ protect }) => protect(self, options)))
+    const composed = this.following(options.operation, ({ protect }) => protect(self, options))
+    return Effect.withFiber((fiber) => this.resilience.numbered(composed(), fiber))
     // what a fallback leaves and adds, if there is one, is in the type alone
   }) as Pipeline<PipelineError>["protect"]
 
@@ -86,7 +90,7 @@ class LivePipeline implements Pipeline<PipelineError> {
   readonly reconfigure = (options: Tuning): Effect.Effect<void> => {
     const { declared, name } = this
     const settings = tune(name, declared, options)
-    const change = Effect.map(build(settings, options, this.resilience, this.counters, true), (current) => {
+    const change = Effect.map(build(settings, options, this.resilience, this.counters, this.fuses, true), (current) => {
       this.current = current
       this.resilience.publish((at) => ({ _tag: "Reconfigured", at, pipeline: name }))
     })
@@ -134,18 +138,19 @@ const build = Effect.fnUntraced(function*(
   tuning: Tuning,
   resilience: Resilience.Resilience["Service"],
   counted: counters.Counters,
+  fuses: boolean,
   changes: boolean
 ) {
   const composition = (settings: Settings) =>
-    Effect.map(partsOf(settings, resilience, changes), (parts) => compose(settings, parts, resilience, counted))
+    Effect.map(partsOf(settings, resilience, changes), (parts) => compose(settings, parts, resilience, counted, fuses))
   const operations = new Map<string, Composition>()
   const whole = yield* composition(settings)
   for (const [operation, own] of settings.operations) operations.set(operation, yield* composition(own))
   return { tuning, settings, whole, operations }
 })
 
-/** The pipeline that has the name of these settings, or a new one. */
-export const make = Effect.fnUntraced(function*(settings: Settings) {
+/** The pipeline that has the name of these settings, or a new one. Only tests want one that is never fused. */
+export const make = Effect.fnUntraced(function*(settings: Settings, fuses: boolean = true) {
   const resilience = yield* Resilience.Resilience
   const { name, options } = settings
   const named = resilience.named(name, options)
@@ -153,6 +158,6 @@ export const make = Effect.fnUntraced(function*(settings: Settings) {
   const tuning = resilience.tuning.get(name)
   const counted = counters.make()
   const tuned = tuning === undefined ? settings : tune(name, options, tuning)
-  const current = yield* build(tuned, tuning ?? {}, resilience, counted, false)
-  return resilience.adopt(new LivePipeline(options, current, counted, resilience))
+  const current = yield* build(tuned, tuning ?? {}, resilience, counted, fuses, false)
+  return resilience.adopt(new LivePipeline(options, current, counted, resilience, fuses))
 })

@@ -165,11 +165,16 @@ export class Permit {
     return true
   }
 
-  /** Waits for a permit, where none is to be had at once. It joins the queue when it is called, not when it is run. */
-  wait(rank: number, key: string | undefined): Effect.Effect<void, Reason> {
-    const { permits } = this
-    const waiter = this.waiter = permits.join(this, rank, key)
-    if (waiter === undefined) return Effect.fail("queue")
+  /** Joins the queue, where none is to be had at once; `false` where there is no place. */
+  join(rank: number, key: string | undefined): boolean {
+    this.waiter = this.permits.join(this, rank, key)
+    return this.waiter !== undefined
+  }
+
+  /** Waits in the queue. Says why it has got none; `undefined` where it has. */
+  get turn(): Effect.Effect<Reason | undefined> {
+    const { permits, waiter } = this
+    if (waiter === undefined) return Effect.succeed("queue")
     const turn = Effect.callback<void>((resume) => {
       // its turn may have come before it suspends
       if (this.state !== "waiting") resume(Effect.void)
@@ -178,13 +183,19 @@ export class Permit {
     const { wait } = permits.queue
     const clock = this.fiber.getRef(Clock.Clock)
     const ended = wait === Infinity ? turn : Effect.raceFirst(turn, sleepUntil(clock, monotonicMillis(clock) + wait))
-    return Effect.flatMap(ended, () => {
-      if (this.state === "held") return Effect.void
-      if (this.state === "none") return Effect.fail("queue")
+    return Effect.map(ended, () => {
+      if (this.state === "held") return undefined
+      if (this.state === "none") return "queue"
       permits.withdraw(waiter)
       permits.counts.waitedTooLong++
-      return Effect.fail("wait")
+      return "wait"
     })
+  }
+
+  /** Waits for a permit, where none is to be had at once. It joins the queue when it is called, not when it is run. */
+  wait(rank: number, key: string | undefined): Effect.Effect<void, Reason> {
+    if (!this.join(rank, key)) return Effect.fail("queue")
+    return Effect.flatMap(this.turn, (reason) => reason === undefined ? Effect.void : Effect.fail(reason))
   }
 
   /** Gives back what the call holds, or leaves the queue; the second time it does nothing. */

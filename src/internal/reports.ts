@@ -12,7 +12,6 @@ import type { Rejection } from "../Pipeline.ts"
 import type * as Resilience from "../Resilience.ts"
 import type { ResilienceEvent } from "../ResilienceEvent.ts"
 import type * as Retry from "../Retry.ts"
-import { Attempt } from "./attempt.ts"
 import { Current } from "./call.ts"
 import type { Counters } from "./counters.ts"
 import { reasonOf } from "./exit.ts"
@@ -20,6 +19,7 @@ import { countOf } from "./outcomeTags.ts"
 import { isRejection, type OwnErrors } from "./ownErrors.ts"
 import { refusedBy } from "./refusals.ts"
 import { monotonicMillis } from "./time.ts"
+import { watch, type Watched } from "./watched.ts"
 
 /** What is the same in all events of one kind of call. */
 interface Common {
@@ -30,7 +30,7 @@ interface Common {
 }
 
 export class Reports {
-  private readonly pipeline: string
+  readonly pipeline: string
   private readonly operation: string
   private readonly own: OwnErrors
   private readonly counters: Counters
@@ -56,15 +56,15 @@ export class Reports {
   }
 
   readonly retry: Omit<Retry.Watch, "policy" | "sleeps" | "willRefuse"> = {
-    retrying: ({ attempt, attempts, delay, reason }) => {
+    retrying: ({ attempt, attempts, delay, reason }, caller) => {
       this.counters.retries++
-      this.tell((common) => ({ _tag: "Retrying", ...common, attempt, attempts, delay, reason }))
+      this.tell((common) => ({ _tag: "Retrying", ...common, attempt, attempts, delay, reason }), caller)
     },
-    declined: (because, { attempt, reason }) =>
-      this.tell((common) => ({ _tag: "RetryDeclined", ...common, attempt, because, reason })),
-    exhausted: ({ attempt, reason }) => {
+    declined: (because, { attempt, reason }, caller) =>
+      this.tell((common) => ({ _tag: "RetryDeclined", ...common, attempt, because, reason }), caller),
+    exhausted: ({ attempt, reason }, caller) => {
       this.counters.exhausted++
-      this.tell((common) => ({ _tag: "RetriesExhausted", ...common, attempts: attempt, reason }))
+      this.tell((common) => ({ _tag: "RetriesExhausted", ...common, attempts: attempt, reason }), caller)
     }
   }
 
@@ -100,50 +100,44 @@ export class Reports {
     judged: Outcome.AttemptOptions<A, E>,
     due: number
   ): Effect.Effect<A, E, R> {
-    const counted = Effect.onExitPrimitive(self, (exit) => {
-      this.countAttempt(exit)
-      return undefined
-    })
     return Effect.withFiber((fiber) => {
-      const running = fiber.getRef(Current)
-      if (running === undefined) return counted
-      const judging = new Attempt(fiber, judged, due)
-      const startedAt = monotonicMillis(judging.clock)
-      judging.begin()
+      const watched = watch(fiber, judged, due)
       return Effect.onExitPrimitive(self, (exit) => {
-        if (!this.countAttempt(exit)) return undefined
-        const attempt = ++running.attempts
-        const outcome = judging.outcome(exit)._tag
-        const elapsed = Duration.millis(monotonicMillis(judging.clock) - startedAt)
-        const reason = exit._tag === "Success" ? {} : { reason: reasonOf(exit) }
-        this.tell((common) => ({ _tag: "Attempted", ...common, attempt, outcome, elapsed, ...reason }))
+        this.attempted(exit, watched, fiber)
         return undefined
       })
     })
   }
 
-  /** Counts an attempt, or a refusal; `false` where it was refused, and so has not been made. */
-  private countAttempt(exit: Exit.Exit<unknown, unknown>): boolean {
+  /** An attempt of that fiber's call has ended, or has been refused. */
+  attempted<A, E>(
+    exit: Exit.Exit<A, E>,
+    watched: Watched<A, E> | undefined,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): void {
     const error = exit._tag === "Failure" ? this.own.find(exit.cause) : undefined
-    if (isRejection(error)) {
-      this.refused(error)
-      return false
-    }
+    if (isRejection(error)) return this.refused(error, fiber)
     this.counters.attempts++
-    if (error?._tag === "TimedOut" && error.limit !== "total") this.attemptTimedOut(error.limit)
-    return true
+    if (error?._tag === "TimedOut" && error.limit !== "total") this.attemptTimedOut(error.limit, fiber)
+    const running = fiber.getRef(Current)
+    if (watched === undefined || running === undefined) return
+    const attempt = ++running.attempts
+    const outcome = watched.attempt.outcome(exit)._tag
+    const elapsed = Duration.millis(monotonicMillis(watched.attempt.clock) - watched.startedAt)
+    const reason = exit._tag === "Success" ? {} : { reason: reasonOf(exit) }
+    this.tell((common) => ({ _tag: "Attempted", ...common, attempt, outcome, elapsed, ...reason }), fiber)
   }
 
-  private refused(error: Rejection): void {
+  private refused(error: Rejection, fiber: Fiber.Fiber<unknown, unknown>): void {
     this.counters.refused++
     const by = refusedBy[error._tag]
     const retryAfter = "retryAfter" in error && error.retryAfter !== undefined ? { retryAfter: error.retryAfter } : {}
-    this.tell((common) => ({ _tag: "Refused", ...common, by, ...retryAfter }))
+    this.tell((common) => ({ _tag: "Refused", ...common, by, ...retryAfter }), fiber)
   }
 
-  private attemptTimedOut(limit: "attempt" | "firstElement" | "idle"): void {
+  private attemptTimedOut(limit: "attempt" | "firstElement" | "idle", fiber: Fiber.Fiber<unknown, unknown>): void {
     this.counters.timedOut++
-    this.tell((common) => ({ _tag: "TimedOut", ...common, limit }))
+    this.tell((common) => ({ _tag: "TimedOut", ...common, limit }), fiber)
   }
 
   /** A whole call, without its cache and its fallback. */
@@ -151,19 +145,28 @@ export class Reports {
     self: Effect.Effect<A, E, R>,
     classify: Outcome.Classifier<A, E> | undefined
   ): Effect.Effect<A, E, R> {
-    const { counters } = this
     return Effect.withFiber((fiber) =>
       Effect.onExitPrimitive(self, (exit) => {
-        counters.calls++
-        counters[countOf[Outcome.classify(exit, classify, fiber.getRef(Clock.Clock))._tag]]++
-        const error = exit._tag === "Failure" ? this.own.find(exit.cause) : undefined
-        if (error?._tag === "DeadlineExceeded" || (error?._tag === "TimedOut" && error.limit === "total")) {
-          counters.timedOut++
-          const limit = error._tag === "TimedOut" ? "total" : "deadline"
-          this.tell((common) => ({ _tag: "TimedOut", ...common, limit }))
-        }
+        this.called(exit, classify, fiber)
         return undefined
       })
     )
+  }
+
+  /** The call of that fiber has ended. */
+  called<A, E>(
+    exit: Exit.Exit<A, E>,
+    classify: Outcome.Classifier<A, E> | undefined,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): void {
+    const { counters } = this
+    counters.calls++
+    counters[countOf[Outcome.classify(exit, classify, fiber.getRef(Clock.Clock))._tag]]++
+    const error = exit._tag === "Failure" ? this.own.find(exit.cause) : undefined
+    if (error?._tag === "DeadlineExceeded" || (error?._tag === "TimedOut" && error.limit === "total")) {
+      counters.timedOut++
+      const limit = error._tag === "TimedOut" ? "total" : "deadline"
+      this.tell((common) => ({ _tag: "TimedOut", ...common, limit }), fiber)
+    }
   }
 }

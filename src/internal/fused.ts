@@ -1,0 +1,576 @@
+/**
+ * One pass through the parts that most pipelines are made of: total timeout,
+ * retry with its budget, bulkhead, circuit breaker, attempt timeout. What they
+ * mean together is said by `composition.ts`, where one stands around the other;
+ * this is the same call as one record that moves from state to state. `Retry`,
+ * `Timeout` and `Deadline` alone are calls with one part.
+ *
+ * A call stands still in a single `Effect.callback` of its caller. While its work
+ * does not suspend, all of it happens within the registration of that callback:
+ * there is nothing to interrupt, so there is no finalizer, and no timer.
+ *
+ * Invariants:
+ *
+ * - Each attempt has a fiber of its own, so that it can be cut while its caller
+ *   cannot be interrupted, and what it forks as children ends with it. It is
+ *   started at once, and its exit is read off where it did not suspend.
+ * - A call is in one place: it waits for a child (an attempt), or for `pending` (a
+ *   permit, a backoff, a schedule), or it has come to its `result`. What was
+ *   stopped says nothing any more: its observer finds another in its place.
+ * - There is at most one timer, made only where the call really waits: for the
+ *   sooner of the two limits, and, once that has cut an attempt that is slow to
+ *   end, for the other. A backoff needs none: none is begun that would overrun.
+ * - A limit marks its record before anything is interrupted, and its error is
+ *   raised when the attempt has ended.
+ * - Whatever ends an attempt leads through `ended`, once: breaker, permit and
+ *   counters are left in this order before it is known what comes next. Whatever
+ *   ends a call leads through `finish`, once.
+ * - An interruption of the caller arrives as `cancelled`, which waits for the
+ *   attempt; the exit of that attempt is then an interruption, whatever it says.
+ * - No step of the call runs within the fiber of the caller but the first: so
+ *   whoever has to know the fiber is told, and never asks for the one that runs.
+ * - An attempt that interrupts its own caller and then ends without suspending is
+ *   over before that is noticed: breaker and counters see its own result.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type { Bulkhead } from "../Bulkhead.ts"
+import type * as Outcome from "../Outcome.ts"
+import type * as Retry from "../Retry.ts"
+import type { RetryBudget } from "../RetryBudget.ts"
+import { Call as BreakerCall } from "./breakerCall.ts"
+import { type Place, willRefuse } from "./breakerCell.ts"
+import type { Counters } from "./counters.ts"
+import { guarded } from "./guarded.ts"
+import { Permit } from "./permits.ts"
+import * as replay from "./replay.ts"
+import type { Reports } from "./reports.ts"
+import { Course, type Wait } from "./retryCourse.ts"
+import { isDue, monotonicMillis, sleepUntil } from "./time.ts"
+import * as timeLimit from "./timeLimit.ts"
+import { watch, type Watched } from "./watched.ts"
+
+/** A limit on time that a call sets. */
+export interface Level {
+  readonly millis: number
+  readonly timeout: timeLimit.TimeLimit["timeout"]
+}
+
+/** What the calls of one pipeline, or of one policy, have in common. */
+export interface Plan {
+  readonly total?: Level | undefined
+  readonly attempt?: Level | undefined
+  /** The error of a limit that has struck. */
+  readonly exceeded?: ((struck: timeLimit.TimeLimit) => unknown) | undefined
+  readonly bulkhead?: Bulkhead | undefined
+  readonly retry?: Retry.Settings | undefined
+  readonly budget?: RetryBudget | undefined
+  /** Whether backoffs are really slept. Default: `true`. */
+  readonly sleeps?: boolean | undefined
+  readonly counters?: Counters | undefined
+}
+
+/** What one protected effect adds. */
+export interface Options<A, E> extends Pick<Retry.CallOptions<A, E>, "classify" | "retryIf" | "onRetry"> {
+  /** Whether it may be run more than once. Default: `true`. */
+  readonly retries?: boolean | undefined
+  readonly key?: string | undefined
+  readonly place?: Place | undefined
+  readonly judged?: Outcome.AttemptOptions<A, E> | undefined
+  /** The attempt timeout that its judges go by; infinite where there is none. */
+  readonly due?: number | undefined
+  /** Made where there is something to tell. */
+  readonly reports?: (() => Reports) | undefined
+}
+
+/** A protected effect: what its calls have in common. */
+class Task<A, E, R> {
+  readonly self: Effect.Effect<A, E, R>
+  readonly options: Options<A, E>
+  readonly total: Level | undefined
+  readonly attempt: Level | undefined
+  readonly exceeded: (struck: timeLimit.TimeLimit) => unknown
+  readonly bulkhead: Bulkhead | undefined
+  readonly retry: Retry.Settings | undefined
+  readonly budget: RetryBudget | undefined
+  readonly sleeps: boolean
+  readonly counters: Counters | undefined
+  readonly place: Place | undefined
+  readonly judged: Outcome.AttemptOptions<A, E> | undefined
+  readonly due: number
+  /** Whether something has to look at the time. */
+  readonly isTimed: boolean
+  /** Whether a success can be anything else. */
+  readonly isPlain: boolean
+
+  constructor(self: Effect.Effect<A, E, R>, plan: Plan, options: Options<A, E>) {
+    this.self = self
+    this.options = options
+    this.total = plan.total
+    this.attempt = plan.attempt
+    this.exceeded = plan.exceeded ?? (() => undefined)
+    this.bulkhead = plan.bulkhead
+    this.retry = options.retries === false ? undefined : plan.retry
+    this.budget = this.retry === undefined ? undefined : plan.budget
+    this.sleeps = plan.sleeps !== false
+    this.counters = plan.counters
+    this.place = options.place
+    this.judged = options.judged
+    this.due = options.due ?? Infinity
+    this.isTimed = this.total !== undefined || this.attempt !== undefined || this.retry !== undefined
+    this.isPlain = options.classify === undefined
+  }
+
+  private watching: Retry.Watch | undefined
+
+  /** What watches its retries, if anything does. */
+  get watch(): Retry.Watch | undefined {
+    const { place } = this
+    const { reports } = this.options
+    if (reports === undefined) return undefined
+    return this.watching ??= {
+      ...reports().retry,
+      policy: reports().pipeline,
+      budget: this.budget,
+      sleeps: this.sleeps,
+      willRefuse: (at) => place !== undefined && willRefuse(place, at)
+    }
+  }
+}
+
+/** Runs an effect under such a plan. Which errors that adds is for whoever makes the plan to say. */
+export const protect = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  plan: Plan,
+  options: Options<A, E>
+): Effect.Effect<A, E, R> => {
+  const task = new Task(self, plan, options)
+  return Effect.callback<A, E, R>((resume) => {
+    const fiber = Fiber.getCurrent()
+    // what registers a callback is the fiber that is about to suspend
+    return fiber === undefined ? undefined : new Call(task, fiber, resume).start()
+  })
+}
+
+/** So many attempts without a wait between them are made before other fibers have their turn. */
+const attemptsAtOnce = 64
+
+/** One call. */
+class Call<A, E, R> implements replay.Replay {
+  readonly task: Task<A, E, R>
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  countedIn: RetryBudget | undefined = undefined
+  private readonly resume: (exit: Exit.Exit<A, E>) => void
+  private readonly context: Context.Context<never>
+  private knownClock: Clock.Clock | undefined = undefined
+  private startedAt = 0
+  /** The time, in monotonic milliseconds, while it is known because nothing has been waited for. */
+  private now: number | undefined = undefined
+  /** The limit that the caller is under, the one that the call is under, and the one of its attempt. */
+  private inherited: timeLimit.TimeLimit | undefined = undefined
+  private limit: timeLimit.TimeLimit | undefined = undefined
+  private attemptLimit: timeLimit.TimeLimit | undefined = undefined
+  private permit: Permit | undefined = undefined
+  private breaker: BreakerCall<A, E> | undefined = undefined
+  private watched: Watched<A, E> | undefined = undefined
+  private course: Course<A, E> | undefined = undefined
+  private child: Fiber.Fiber<A, E> | undefined = undefined
+  private pending: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private listener: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** How the attempt has ended, and the call, where these themselves have no say in it. */
+  private verdict: Exit.Exit<A, E> | undefined = undefined
+  private result: Exit.Exit<A, E> | undefined = undefined
+  /** Between the begin of an attempt and `ended`; and while its work is being started. */
+  private isAttempting = false
+  private isStarting = false
+  private isCommitted = false
+  /** It has suspended, and goes on. */
+  private hasWaited = false
+  /** Another attempt is to be made as soon as the step that runs has come to its end. */
+  private isNext = false
+  private isStepping = false
+  private isOver = false
+  private isCancelled = false
+  private drained: (() => void) | undefined = undefined
+
+  constructor(
+    task: Task<A, E, R>,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    resume: (exit: Exit.Exit<A, E>) => void
+  ) {
+    this.task = task
+    this.fiber = fiber
+    this.resume = resume
+    this.context = fiber.context
+  }
+
+  get clock(): Clock.Clock {
+    return this.knownClock ??= this.fiber.getRef(Clock.Clock)
+  }
+
+  /** The limit that the call is under, unless it is over. */
+  private get standing(): timeLimit.TimeLimit | undefined {
+    return this.limit?.isOver === true ? undefined : this.limit
+  }
+
+  get outer(): replay.Replay | undefined {
+    return Context.get(this.context, replay.Current)
+  }
+
+  claim(): boolean {
+    this.isCommitted = true
+    return true
+  }
+
+  // ---------------------------------------------------------------------------
+  // the call
+  // ---------------------------------------------------------------------------
+
+  /** Begins. Returns what is to be done where the caller is interrupted, unless it is over already. */
+  start(): Effect.Effect<void> | undefined {
+    this.isStepping = true
+    try {
+      this.begin()
+      if (this.isNext) this.repeat()
+    } catch (defect) {
+      this.crash(defect)
+    } finally {
+      this.isStepping = false
+    }
+    return this.isOver ? undefined : Effect.suspend(() => this.cancelled())
+  }
+
+  private begin(): void {
+    const { task } = this
+    const { total } = task
+    const inherited = this.inherited = this.fiber.getRef(timeLimit.Current)
+    this.limit = inherited?.isOver === true ? undefined : inherited
+    if (task.isTimed) this.now = this.startedAt = monotonicMillis(this.clock)
+    if (total !== undefined) {
+      const expiresAt = this.startedAt + total.millis
+      if (this.limit === undefined || this.limit.expiresAt >= expiresAt) {
+        this.limit = { expiresAt, timeout: total.timeout, hasStruck: false, isOver: false }
+      } else if (this.limit.expiresAt <= this.startedAt) {
+        return this.strikeCall()
+      }
+    }
+    if (task.budget !== undefined) replay.count(task.budget, this.outer, this.startedAt)
+    this.attempt()
+  }
+
+  /** Does what comes next, and then all attempts that need not be waited for. What throws ends the call. */
+  private step(next: () => void): void {
+    if (this.isStepping) return next()
+    this.isStepping = true
+    try {
+      next()
+      if (this.isNext) this.repeat()
+    } catch (defect) {
+      this.crash(defect)
+    } finally {
+      this.isStepping = false
+    }
+  }
+
+  private repeat(): void {
+    for (let n = 0; this.isNext && !this.isOver; n++) {
+      if (n === attemptsAtOnce) {
+        return this.fiber.currentDispatcher.scheduleTask(() => this.step(() => {}), 0)
+      }
+      this.isNext = false
+      this.attempt()
+    }
+  }
+
+  private finish(exit: Exit.Exit<A, E>): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.stopWaiting()
+    const { counters, budget, isPlain, options } = this.task
+    if (budget !== undefined && this.course?.holdsPermit === true) budget.refundAt(monotonicMillis(this.clock))
+    if (counters !== undefined) {
+      if (exit._tag === "Success" && isPlain) {
+        counters.calls++
+        counters.success++
+      } else {
+        options.reports?.().called(exit, options.classify, this.fiber)
+      }
+    }
+    if (this.isCancelled) this.drained?.()
+    else this.resume(exit)
+  }
+
+  /** The caller has been interrupted: leaves nothing behind. */
+  private cancelled(): Effect.Effect<void> {
+    if (this.isOver) return Effect.void
+    this.isCancelled = true
+    this.isNext = false
+    const exit = this.result = this.verdict = this.interrupted
+    this.stopWaiting()
+    if (this.child === undefined && !this.isStarting) {
+      if (this.isAttempting) this.ended(exit)
+      else this.finish(exit)
+      return Effect.void
+    }
+    return Effect.callback((resume) => {
+      // it may have ended by itself meanwhile
+      if (this.isOver) return resume(Effect.void)
+      this.drained = () => resume(Effect.void)
+      this.child?.interruptUnsafe(this.fiber.id)
+    })
+  }
+
+  /** Something has thrown that must not, such as a clock or a `Random` of the user's. */
+  private crash(defect: unknown): void {
+    const exit = Exit.die(defect)
+    this.result = this.verdict = exit
+    if (this.child !== undefined) return this.child.interruptUnsafe(this.fiber.id)
+    guarded(() => this.breaker?.leave(exit))
+    this.permit?.leave()
+    this.finish(exit)
+  }
+
+  private get interrupted(): Exit.Exit<never> {
+    return Exit.interrupt(this.fiber.id)
+  }
+
+  // ---------------------------------------------------------------------------
+  // attempts
+  // ---------------------------------------------------------------------------
+
+  private attempt(): void {
+    const { bulkhead, budget, due, judged, options, place } = this.task
+    this.isAttempting = true
+    this.verdict = undefined
+    if (budget !== undefined) {
+      this.countedIn = budget
+      if (this.course !== undefined) this.course.holdsPermit = false
+    }
+    if (judged !== undefined) this.watched = watch(this.fiber, judged, due, this.standing)
+    // an open breaker is looked at before anything is spent or awaited
+    if (place !== undefined) {
+      const refusal = place.peek().refusal(this)
+      if (refusal !== undefined) return this.refused(refusal)
+    }
+    if (bulkhead !== undefined) {
+      const permit = this.permit = new Permit(bulkhead.permits, this.fiber)
+      if (!permit.take(0)) {
+        if (!permit.join(0, options.key)) return this.refused(bulkhead.refusal("queue"))
+        return this.wait(
+          permit.turn,
+          (reason) => reason === undefined ? this.enter() : this.refused(bulkhead.refusal(reason))
+        )
+      }
+    }
+    this.enter()
+  }
+
+  private refused(refusal: unknown): void {
+    // the errors that the parts add are known to whoever makes the plan
+    this.ended(Exit.fail(refusal as E))
+  }
+
+  /** There is a permit, if one is needed. The breaker decides, and the work runs. */
+  private enter(): void {
+    const { due, judged, place } = this.task
+    if (place !== undefined) {
+      const breaker = this.breaker = new BreakerCall<A, E>(place, this.fiber, judged, due, this.standing)
+      const refusal = breaker.enter(this.now)
+      if (refusal !== undefined) return this.refused(refusal)
+    }
+    this.run()
+  }
+
+  private run(): void {
+    const { attempt, exceeded, retry, self, total } = this.task
+    const { inherited } = this
+    let limit = this.standing
+    if (attempt !== undefined) {
+      const now = this.now ?? monotonicMillis(this.clock)
+      const expiresAt = now + attempt.millis
+      if (limit === undefined || limit.expiresAt >= expiresAt) {
+        limit = { expiresAt, timeout: attempt.timeout, hasStruck: false, isOver: false }
+      } else if (limit.expiresAt <= now) {
+        limit.hasStruck = true
+        return this.refused(exceeded(limit))
+      }
+    }
+    this.now = undefined
+    this.attemptLimit = limit
+    let { context } = this
+    if (limit !== undefined && limit !== inherited) context = Context.add(context, timeLimit.Current, limit)
+    if (retry !== undefined) context = Context.add(context, replay.Current, this)
+    this.isStarting = true
+    // the caller has the services that its effect needs
+    const child = Effect.runForkWith(context as Context.Context<R>)(self)
+    this.isStarting = false
+    const exit = child.pollUnsafe()
+    if (exit !== undefined) return this.ended(this.verdict ?? exit)
+    this.child = child
+    child.addObserver((exit) => this.step(() => this.childEnded(exit)))
+    if (this.isCancelled) return child.interruptUnsafe(this.fiber.id)
+    if (limit !== undefined && (attempt !== undefined || total !== undefined)) {
+      this.arm(limit.expiresAt, attempt === undefined ? () => this.strikeCall() : () => this.strikeAttempt())
+    }
+  }
+
+  private childEnded(exit: Exit.Exit<A, E>): void {
+    const isLate = this.verdict === undefined && this.isLate
+    this.child = undefined
+    this.hasWaited = true
+    this.stopTimer()
+    if (isLate) this.strikeCall()
+    else this.ended(this.verdict ?? exit)
+  }
+
+  /** The attempt has ended, or was not made. */
+  private ended(exit: Exit.Exit<A, E>): void {
+    const { counters, isPlain, options, retry } = this.task
+    this.isAttempting = false
+    this.breaker?.leave(exit)
+    this.breaker = undefined
+    this.permit?.leave()
+    this.permit = undefined
+    if (counters !== undefined) {
+      if (exit._tag === "Success" && this.watched === undefined) counters.attempts++
+      else options.reports?.().attempted(exit, this.watched, this.fiber)
+    }
+    if (this.result !== undefined) return this.finish(this.result)
+    if (retry === undefined || (exit._tag === "Success" && isPlain && options.retryIf === undefined)) {
+      return this.finish(exit)
+    }
+    const course = this.course ??= new Course(
+      retry,
+      options,
+      this.task.watch,
+      this.fiber,
+      this.clock,
+      this.limit,
+      this.task.budget,
+      this.startedAt
+    )
+    const wait = course.decide(exit, this.isCommitted)
+    if (typeof wait !== "object") return this.goOn(course, exit, wait)
+    this.wait(wait, (wait) => this.goOn(course, exit, wait))
+  }
+
+  // ---------------------------------------------------------------------------
+  // between attempts
+  // ---------------------------------------------------------------------------
+
+  private goOn(course: Course<A, E>, exit: Exit.Exit<A, E>, wait: Wait): void {
+    // that it can fail with RetriesExhausted is in the type of whoever makes the plan
+    if (typeof wait !== "number") return this.finish(course.finish(exit, wait) as Exit.Exit<A, E>)
+    const listener = course.goOn(exit, wait)
+    if (listener !== undefined) this.listener = Effect.runForkWith(this.context)(listener)
+    const now = monotonicMillis(this.clock)
+    if (!this.task.sleeps || isDue(now + wait, now)) return this.again()
+    this.wait(sleepUntil(this.clock, now + wait), () => this.again(), false)
+  }
+
+  private again(): void {
+    this.stopWaiting()
+    // the backoff would have ended before the limit, had nothing held the program up
+    if (this.isLate) this.strikeCall()
+    else this.isNext = true
+  }
+
+  /** Waits for something that is no attempt: under the limit of the call, unless it is known to be sooner. */
+  private wait<B>(
+    self: Effect.Effect<B>,
+    then: (result: B) => void,
+    isLimited = this.task.total !== undefined
+  ): void {
+    this.now = undefined
+    const pending = Effect.runForkWith(this.context)(self)
+    this.pending = pending
+    pending.addObserver((exit) => {
+      if (this.pending !== pending) return
+      this.pending = undefined
+      this.hasWaited = true
+      this.stopTimer()
+      this.step(() => exit._tag === "Success" ? then(exit.value) : this.end(Exit.failCause(exit.cause)))
+    })
+    if (this.pending === pending && isLimited && this.limit !== undefined) {
+      this.arm(this.limit.expiresAt, () => this.strikeCall())
+    }
+  }
+
+  private stopWaiting(): void {
+    const { listener, pending } = this
+    this.listener = this.pending = undefined
+    listener?.interruptUnsafe(this.fiber.id)
+    pending?.interruptUnsafe(this.fiber.id)
+    this.stopTimer()
+  }
+
+  // ---------------------------------------------------------------------------
+  // limits
+  // ---------------------------------------------------------------------------
+
+  private arm(at: number, strike: () => void): void {
+    if (at === Infinity) return
+    const timer = Effect.runForkWith(this.context)(sleepUntil(this.clock, at))
+    this.timer = timer
+    timer.addObserver((exit) => {
+      if (this.timer !== timer) return
+      this.timer = undefined
+      this.step(() => exit._tag === "Success" ? strike() : this.end(Exit.failCause(exit.cause)))
+    })
+  }
+
+  private stopTimer(): void {
+    const { timer } = this
+    this.timer = undefined
+    timer?.interruptUnsafe(this.fiber.id)
+  }
+
+  private mark(limit: timeLimit.TimeLimit): Exit.Exit<never, E> {
+    limit.hasStruck = true
+    // what runs under it from now on is clean-up
+    if (limit !== this.inherited) limit.isOver = true
+    return Exit.fail(this.task.exceeded(limit) as E)
+  }
+
+  /**
+   * Whether the call has had its time, which comes first on a tie: a timer of its own
+   * would be older than whatever is waited for after the first wait.
+   */
+  private get isLate(): boolean {
+    const { limit } = this
+    return this.hasWaited && this.task.total !== undefined && limit !== undefined &&
+      isDue(limit.expiresAt, monotonicMillis(this.clock))
+  }
+
+  /** The attempt has had its time. */
+  private strikeAttempt(): void {
+    const { attemptLimit, limit } = this
+    if (attemptLimit === undefined) return
+    if (this.isLate) return this.strikeCall()
+    this.verdict = this.mark(attemptLimit)
+    this.child?.interruptUnsafe(this.fiber.id)
+    // it may take its time to end
+    if (this.child !== undefined && this.task.total !== undefined && limit !== undefined) {
+      this.arm(limit.expiresAt, () => this.strikeCall())
+    }
+  }
+
+  /** The call has had its time. */
+  private strikeCall(): void {
+    if (this.limit !== undefined) this.end(this.mark(this.limit))
+  }
+
+  /** Ends the call from outside of its attempt. */
+  private end(result: Exit.Exit<A, E>): void {
+    this.result = result
+    this.verdict = this.interrupted
+    this.stopWaiting()
+    if (this.child !== undefined) this.child.interruptUnsafe(this.fiber.id)
+    else if (this.isAttempting) this.ended(this.verdict)
+    else this.finish(result)
+  }
+}

@@ -1,0 +1,28 @@
+/** What is remembered of an attempt only while somebody listens. */
+import type * as Fiber from "effect/Fiber"
+import type * as Outcome from "../Outcome.ts"
+import { Attempt } from "./attempt.ts"
+import { Current } from "./call.ts"
+import { monotonicMillis } from "./time.ts"
+import type { TimeLimit } from "./timeLimit.ts"
+
+/** An attempt that somebody listens to. */
+export interface Watched<A, E> {
+  readonly attempt: Attempt<A, E>
+  /** In monotonic milliseconds. */
+  readonly startedAt: number
+}
+
+/** An attempt of that fiber's call begins. */
+export const watch = <A, E>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  judged: Outcome.AttemptOptions<A, E>,
+  due: number,
+  limit?: TimeLimit | undefined
+): Watched<A, E> | undefined => {
+  if (fiber.getRef(Current) === undefined) return undefined
+  const attempt = new Attempt(fiber, judged, due, limit)
+  const startedAt = monotonicMillis(attempt.clock)
+  attempt.begin(startedAt)
+  return { attempt, startedAt }
+}
