@@ -307,13 +307,19 @@ class Call<A, E, R> implements replay.Replay {
   /** The caller has been interrupted: leaves nothing behind. */
   private cancelled(): Effect.Effect<void> {
     if (this.isOver) return Effect.void
+    const { retry, total } = this.task
+    const interrupted = Exit.interrupt(this.fiber.id)
+    // by an outer limit that this call is under as well
+    if (this.isLate && this.limit !== undefined) this.result ??= this.mark(this.limit)
     this.isCancelled = true
     this.isNext = false
-    const exit = this.result = this.verdict = this.interrupted
+    // what a limit has cut before, and was still cleaning up, has timed out; only a retry would have another attempt
+    this.result ??= (retry === undefined && total === undefined ? this.verdict : undefined) ?? interrupted
+    this.verdict ??= interrupted
     this.stopWaiting()
     if (this.child === undefined && !this.isStarting) {
-      if (this.isAttempting) this.ended(exit)
-      else this.finish(exit)
+      if (this.isAttempting) this.ended(this.verdict)
+      else this.finish(this.result)
       return Effect.void
     }
     return Effect.callback((resume) => {
@@ -332,10 +338,6 @@ class Call<A, E, R> implements replay.Replay {
     guarded(() => this.breaker?.leave(exit))
     this.permit?.leave()
     this.finish(exit)
-  }
-
-  private get interrupted(): Exit.Exit<never> {
-    return Exit.interrupt(this.fiber.id)
   }
 
   // ---------------------------------------------------------------------------
@@ -551,6 +553,7 @@ class Call<A, E, R> implements replay.Replay {
     const { attemptLimit, limit } = this
     if (attemptLimit === undefined) return
     if (this.isLate) return this.strikeCall()
+    this.hasWaited = true
     this.verdict = this.mark(attemptLimit)
     this.child?.interruptUnsafe(this.fiber.id)
     // it may take its time to end
@@ -567,7 +570,7 @@ class Call<A, E, R> implements replay.Replay {
   /** Ends the call from outside of its attempt. */
   private end(result: Exit.Exit<A, E>): void {
     this.result = result
-    this.verdict = this.interrupted
+    this.verdict ??= Exit.interrupt(this.fiber.id)
     this.stopWaiting()
     if (this.child !== undefined) this.child.interruptUnsafe(this.fiber.id)
     else if (this.isAttempting) this.ended(this.verdict)
