@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Predicate, Random, Schedule } from "effect"
+import { Cause, Context, Effect, type Exit, Fiber, Predicate, Random, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import {
-  CircuitBreaker,
+  type CircuitBreaker,
   Deadline,
   Fallback,
   Outcome,
