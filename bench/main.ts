@@ -1,14 +1,16 @@
 /** `npm run bench`: the cost of a call under our policies, beside Effect's own, cockatiel and opossum, and of requests over HTTP. */
 import { parseArgs } from "node:util"
 import { judge } from "./budget.ts"
+import { alone } from "./groups/alone.ts"
 import { breaker } from "./groups/breaker.ts"
+import { five, fiveSuspending } from "./groups/five.ts"
 import * as http from "./groups/http.ts"
 import { refusal } from "./groups/refusal.ts"
 import { stack, stackSuspending } from "./groups/stack.ts"
 import { measureAll, quick, thorough } from "./measure.ts"
 import * as report from "./report.ts"
 
-const groups = [breaker, stack, stackSuspending, refusal]
+const groups = [breaker, alone, stack, stackSuspending, five, fiveSuspending, refusal]
 
 const help = `npm run bench -- [options]
 

@@ -18,12 +18,14 @@ const comparison = (row: Row, ours: Row | undefined): string => {
   return times >= 1 ? `${times.toFixed(2)}x slower` : `${(1 / times).toFixed(2)}x faster`
 }
 
-const oursOf = ({ rows }: Measured): Row | undefined => rows.find(({ role }) => role === "ours")
+/** What a row is compared with: the last row of ours before it, and before the first of them that one. */
+const oursFor = ({ rows }: Measured, row: Row): Row | undefined =>
+  rows.slice(0, rows.indexOf(row) + 1).findLast(({ role }) => role === "ours") ??
+    rows.find(({ role }) => role === "ours")
 
 const header = ["ns per call", "median", "p25 - p75", "over bare", "than ours"]
 
 const table = (measured: Measured): string => {
-  const ours = oursOf(measured)
   const lines = [
     header,
     ...measured.rows.map((row) => [
@@ -31,7 +33,7 @@ const table = (measured: Measured): string => {
       nanos(row.median),
       `${nanos(row.p25)} - ${nanos(row.p75)}`,
       row.overhead === undefined ? "" : nanos(row.overhead),
-      comparison(row, ours)
+      comparison(row, oursFor(measured, row))
     ])
   ]
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
@@ -79,13 +81,12 @@ export const json = (
   verdicts: ReadonlyArray<Verdict> | undefined
 ): string => {
   const groups = measured.map((one) => {
-    const ours = oursOf(one)
     return {
       ...one,
-      rows: one.rows.map((row) => ({
-        ...row,
-        toOurs: ours === undefined || row.role === "bare" ? undefined : ratio(row, ours)
-      }))
+      rows: one.rows.map((row) => {
+        const ours = oursFor(one, row)
+        return { ...row, toOurs: ours === undefined || row.role === "bare" ? undefined : ratio(row, ours) }
+      })
     }
   })
   return JSON.stringify(
