@@ -34,6 +34,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -514,14 +515,17 @@ class Call<A, E, R> implements replay.Replay {
   // limits
   // ---------------------------------------------------------------------------
 
+  /** Strikes at `at`. It is `sleepUntil` without an effect around each sleep: most timers are stopped. */
   private arm(at: number, strike: () => void): void {
     if (at === Infinity) return
-    const timer = Effect.runForkWith(this.context)(sleepUntil(this.clock, at))
+    const now = monotonicMillis(this.clock)
+    if (isDue(at, now)) return strike()
+    const timer = Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(at - now)))
     this.timer = timer
     timer.addObserver((exit) => {
       if (this.timer !== timer) return
       this.timer = undefined
-      this.step(() => exit._tag === "Success" ? strike() : this.end(Exit.failCause(exit.cause)))
+      this.step(() => exit._tag === "Success" ? this.arm(at, strike) : this.end(Exit.failCause(exit.cause)))
     })
   }
 
