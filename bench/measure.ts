@@ -24,7 +24,7 @@ export interface Row {
   readonly p75: number
   /** What the median is above that of the bare work; undefined for the bare work itself. */
   readonly overhead: number | undefined
-  /** The median of each round. */
+  /** The lower quartile of each round: what else the machine does makes samples longer, and never shorter. */
   readonly rounds: ReadonlyArray<number>
 }
 
@@ -35,13 +35,13 @@ export interface Measured {
 }
 
 const sample = async ({ loop }: Case, millis: number) => {
-  const { p50, samples } = await measure(() => loop(callsPerSample), {
+  const { p25, samples } = await measure(() => loop(callsPerSample), {
     min_cpu_time: millis * 1e6,
     // a sample is a batch already
     batch_threshold: 0,
     warmup_threshold: 0
   })
-  return { median: p50 / callsPerSample, samples: samples.map((nanos) => nanos / callsPerSample) }
+  return { low: p25 / callsPerSample, samples: samples.map((nanos) => nanos / callsPerSample) }
 }
 
 const quantile = (sorted: ReadonlyArray<number>, q: number): number => {
@@ -86,7 +86,7 @@ const measureGroup = async (group: Group, cases: ReadonlyArray<Case>, sampling: 
   for (let round = 0; round < sampling.rounds; round++) {
     for (const { one, rounds, samples } of taken) {
       const next = await sample(one, sampling.millis)
-      rounds.push(next.median)
+      rounds.push(next.low)
       for (const nanos of next.samples) samples.push(nanos)
     }
   }

@@ -56,7 +56,7 @@ const preface = `One process, one call after the other. A sample is ${
 } calls, divided: effects in a loop within one
 fiber, so Effect.runPromise is paid once per sample; async functions awaited in a loop within one async
 function. "over bare" is over the bare work of the same kind. Ratios are medians of rounds in which all
-rows take turns.`
+rows take turns, of their lower quartiles: other programs make a sample longer, and never shorter.`
 
 const verdictLine = ({ atMost, kept, name, ratio }: Verdict): string =>
   `${kept ? "kept" : "LOST"}  ${ratio.toFixed(3)} (at most ${atMost})  ${name}`

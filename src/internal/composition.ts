@@ -20,6 +20,7 @@ import * as Timeout from "../Timeout.ts"
 import { willRefuse as sureToRefuse } from "./breakerCell.ts"
 import type { Counters } from "./counters.ts"
 import * as fused from "./fused.ts"
+import type { Level, Plan } from "./fusedTask.ts"
 import { guarded } from "./guarded.ts"
 import { flag, onlyKeys } from "./options.ts"
 import { OwnErrors } from "./ownErrors.ts"
@@ -59,7 +60,7 @@ const isFused = (settings: Settings, options: { readonly dispose?: unknown }): b
   return options.dispose === undefined && parts.every((part) => part === undefined)
 }
 
-const fusedLevel = (limit: "attempt" | "total", policy: string, millis: number | undefined): fused.Level | undefined =>
+const fusedLevel = (limit: "attempt" | "total", policy: string, millis: number | undefined): Level | undefined =>
   millis === undefined ? undefined : { millis, timeout: { policy, limit, millis } }
 
 const callOptions: ReadonlySet<string> = new Set<keyof CallOptions<unknown, unknown> | "fallback">([
@@ -198,7 +199,7 @@ export const compose = (
     return reports.call(effect, classify)
   }
 
-  const plan: fused.Plan = {
+  const plan: Plan = {
     total: fusedLevel("total", name, totalTimeout),
     attempt: fusedLevel("attempt", name, attemptTimeout),
     exceeded,

@@ -20,6 +20,7 @@
  * - There is at most one timer, made only where the call really waits: for the
  *   sooner of the two limits, and, once that has cut an attempt that is slow to
  *   end, for the other. A backoff needs none: none is begun that would overrun.
+ *   It is stopped and not waited for.
  * - A limit marks its record before anything is interrupted, and its error is
  *   raised when the attempt has ended.
  * - Whatever ends an attempt leads through `ended`, once: breaker, permit and
@@ -27,6 +28,8 @@
  *   ends a call leads through `finish`, once.
  * - An interruption of the caller arrives as `cancelled`, which waits for the
  *   attempt; the exit of that attempt is then an interruption, whatever it says.
+ *   Where it arrives in the midst of a step, because of what that tells somebody or
+ *   starts, the step is done to its end first.
  * - No step of the call runs within the fiber of the caller but the first: so
  *   whoever has to know the fiber is told, and never asks for the one that runs.
  * - An attempt that interrupts its own caller and then ends without suspending is
@@ -38,109 +41,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { Bulkhead } from "../Bulkhead.ts"
-import type * as Outcome from "../Outcome.ts"
-import type * as Retry from "../Retry.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
 import { Call as BreakerCall } from "./breakerCall.ts"
-import { type Place, willRefuse } from "./breakerCell.ts"
-import type { Counters } from "./counters.ts"
+import { type Options, type Plan, Task } from "./fusedTask.ts"
 import { guarded } from "./guarded.ts"
 import { Permit } from "./permits.ts"
 import * as replay from "./replay.ts"
-import type { Reports } from "./reports.ts"
 import { Course, type Wait } from "./retryCourse.ts"
 import { isDue, monotonicMillis, sleepUntil } from "./time.ts"
 import * as timeLimit from "./timeLimit.ts"
 import { watch, type Watched } from "./watched.ts"
-
-/** A limit on time that a call sets. */
-export interface Level {
-  readonly millis: number
-  readonly timeout: timeLimit.TimeLimit["timeout"]
-}
-
-/** What the calls of one pipeline, or of one policy, have in common. */
-export interface Plan {
-  readonly total?: Level | undefined
-  readonly attempt?: Level | undefined
-  /** The error of a limit that has struck. */
-  readonly exceeded?: ((struck: timeLimit.TimeLimit) => unknown) | undefined
-  readonly bulkhead?: Bulkhead | undefined
-  readonly retry?: Retry.Settings | undefined
-  readonly budget?: RetryBudget | undefined
-  /** Whether backoffs are really slept. Default: `true`. */
-  readonly sleeps?: boolean | undefined
-  readonly counters?: Counters | undefined
-}
-
-/** What one protected effect adds. */
-export interface Options<A, E> extends Pick<Retry.CallOptions<A, E>, "classify" | "retryIf" | "onRetry"> {
-  /** Whether it may be run more than once. Default: `true`. */
-  readonly retries?: boolean | undefined
-  readonly key?: string | undefined
-  readonly place?: Place | undefined
-  readonly judged?: Outcome.AttemptOptions<A, E> | undefined
-  /** The attempt timeout that its judges go by; infinite where there is none. */
-  readonly due?: number | undefined
-  /** Made where there is something to tell. */
-  readonly reports?: (() => Reports) | undefined
-}
-
-/** A protected effect: what its calls have in common. */
-class Task<A, E, R> {
-  readonly self: Effect.Effect<A, E, R>
-  readonly options: Options<A, E>
-  readonly total: Level | undefined
-  readonly attempt: Level | undefined
-  readonly exceeded: (struck: timeLimit.TimeLimit) => unknown
-  readonly bulkhead: Bulkhead | undefined
-  readonly retry: Retry.Settings | undefined
-  readonly budget: RetryBudget | undefined
-  readonly sleeps: boolean
-  readonly counters: Counters | undefined
-  readonly place: Place | undefined
-  readonly judged: Outcome.AttemptOptions<A, E> | undefined
-  readonly due: number
-  /** Whether something has to look at the time. */
-  readonly isTimed: boolean
-  /** Whether a success can be anything else. */
-  readonly isPlain: boolean
-
-  constructor(self: Effect.Effect<A, E, R>, plan: Plan, options: Options<A, E>) {
-    this.self = self
-    this.options = options
-    this.total = plan.total
-    this.attempt = plan.attempt
-    this.exceeded = plan.exceeded ?? (() => undefined)
-    this.bulkhead = plan.bulkhead
-    this.retry = options.retries === false ? undefined : plan.retry
-    this.budget = this.retry === undefined ? undefined : plan.budget
-    this.sleeps = plan.sleeps !== false
-    this.counters = plan.counters
-    this.place = options.place
-    this.judged = options.judged
-    this.due = options.due ?? Infinity
-    this.isTimed = this.total !== undefined || this.attempt !== undefined || this.retry !== undefined
-    this.isPlain = options.classify === undefined
-  }
-
-  private watching: Retry.Watch | undefined
-
-  /** What watches its retries, if anything does. */
-  get watch(): Retry.Watch | undefined {
-    const { place } = this
-    const { reports } = this.options
-    if (reports === undefined) return undefined
-    return this.watching ??= {
-      ...reports().retry,
-      policy: reports().pipeline,
-      budget: this.budget,
-      sleeps: this.sleeps,
-      willRefuse: (at) => place !== undefined && willRefuse(place, at)
-    }
-  }
-}
 
 /** Runs an effect under such a plan. Which errors that adds is for whoever makes the plan to say. */
 export const protect = <A, E, R>(
@@ -185,9 +95,8 @@ class Call<A, E, R> implements replay.Replay {
   /** How the attempt has ended, and the call, where these themselves have no say in it. */
   private verdict: Exit.Exit<A, E> | undefined = undefined
   private result: Exit.Exit<A, E> | undefined = undefined
-  /** Between the begin of an attempt and `ended`; and while its work is being started. */
+  /** Between the begin of an attempt and `ended`. */
   private isAttempting = false
-  private isStarting = false
   private isCommitted = false
   /** It has suspended, and goes on. */
   private hasWaited = false
@@ -270,6 +179,7 @@ class Call<A, E, R> implements replay.Replay {
     try {
       next()
       if (this.isNext) this.repeat()
+      if (this.isCancelled && !this.isOver) this.abandon()
     } catch (defect) {
       this.crash(defect)
     } finally {
@@ -278,7 +188,7 @@ class Call<A, E, R> implements replay.Replay {
   }
 
   private repeat(): void {
-    for (let n = 0; this.isNext && !this.isOver; n++) {
+    for (let n = 0; this.isNext && !this.isOver && !this.isCancelled; n++) {
       if (n === attemptsAtOnce) {
         return this.fiber.currentDispatcher.scheduleTask(() => this.step(() => {}), 0)
       }
@@ -310,25 +220,27 @@ class Call<A, E, R> implements replay.Replay {
     if (this.isOver) return Effect.void
     const { retry, total } = this.task
     const interrupted = Exit.interrupt(this.fiber.id)
+    this.isCancelled = true
     // by an outer limit that this call is under as well
     if (this.isLate && this.limit !== undefined) this.result ??= this.mark(this.limit)
-    this.isCancelled = true
-    this.isNext = false
     // what a limit has cut before, and was still cleaning up, has timed out; only a retry would have another attempt
     this.result ??= (retry === undefined && total === undefined ? this.verdict : undefined) ?? interrupted
     this.verdict ??= interrupted
-    this.stopWaiting()
-    if (this.child === undefined && !this.isStarting) {
-      if (this.isAttempting) this.ended(this.verdict)
-      else this.finish(this.result)
-      return Effect.void
-    }
     return Effect.callback((resume) => {
-      // it may have ended by itself meanwhile
-      if (this.isOver) return resume(Effect.void)
       this.drained = () => resume(Effect.void)
-      this.child?.interruptUnsafe(this.fiber.id)
+      // it may have ended by itself meanwhile
+      if (this.isOver) this.drained()
+      else if (!this.isStepping) this.step(() => {})
     })
+  }
+
+  /** Leaves what a call is at that has been cancelled. */
+  private abandon(): void {
+    this.stopWaiting()
+    const exit = this.verdict ?? Exit.interrupt(this.fiber.id)
+    if (this.child !== undefined) this.child.interruptUnsafe(this.fiber.id)
+    else if (this.isAttempting) this.ended(exit)
+    else this.finish(this.result ?? exit)
   }
 
   /** Something has thrown that must not, such as a clock or a `Random` of the user's. */
@@ -389,6 +301,7 @@ class Call<A, E, R> implements replay.Replay {
   }
 
   private run(): void {
+    if (this.isCancelled) return
     const { attempt, exceeded, retry, self, total } = this.task
     const { inherited } = this
     let limit = this.standing
@@ -407,15 +320,12 @@ class Call<A, E, R> implements replay.Replay {
     let { context } = this
     if (limit !== undefined && limit !== inherited) context = Context.add(context, timeLimit.Current, limit)
     if (retry !== undefined) context = Context.add(context, replay.Current, this)
-    this.isStarting = true
     // the caller has the services that its effect needs
     const child = Effect.runForkWith(context as Context.Context<R>)(self)
-    this.isStarting = false
     const exit = child.pollUnsafe()
     if (exit !== undefined) return this.ended(this.verdict ?? exit)
     this.child = child
     child.addObserver((exit) => this.step(() => this.childEnded(exit)))
-    if (this.isCancelled) return child.interruptUnsafe(this.fiber.id)
     if (limit !== undefined && (attempt !== undefined || total !== undefined)) {
       this.arm(limit.expiresAt, attempt === undefined ? () => this.strikeCall() : () => this.strikeAttempt())
     }

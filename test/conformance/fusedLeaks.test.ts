@@ -43,6 +43,68 @@ const circuitBreaker = {
 } as const
 const bulkhead = { concurrency: 1, queue: 1, wait: 6 } as const
 
+describe("a call of the fused path that interrupts its own caller", () => {
+  it.effect.each(["work", "onRetry", "classify", "backoff", "retryIf"] as const)(
+    "from within its %s leaves no permit, timer, probe or fiber behind",
+    (from) =>
+      counting((counted) =>
+        Effect.gen(function*() {
+          let attempts = 0
+          let interrupts = 0
+          const interrupt = (where: typeof from) => {
+            // from the second attempt on, the caller is suspended
+            if (where !== from || attempts < 2) return
+            interrupts++
+            fiber.interruptUnsafe()
+          }
+          const pipeline = yield* Pipeline.make("p", {
+            totalTimeout: "1 minute",
+            retry: {
+              times: 5,
+              backoff: () => {
+                interrupt("backoff")
+                return "1 second"
+              },
+              jitter: "none"
+            },
+            bulkhead: { concurrency: 1 },
+            circuitBreaker: { trip: { kind: "consecutive", failures: 100 } },
+            attemptTimeout: "10 seconds"
+          })
+          const work = Effect.suspend(() => {
+            attempts++
+            interrupt("work")
+            return from === "retryIf" ? Effect.succeed("wrong") : boom
+          })
+          const call = pipeline.protect(work, {
+            onRetry: () => Effect.sync(() => interrupt("onRetry")),
+            classify: () => {
+              interrupt("classify")
+              return undefined
+            },
+            retryIf: () => {
+              interrupt("retryIf")
+              return true
+            }
+          })
+          const fiber: Fiber.Fiber<string, unknown> = yield* Effect.forkDetach(call)
+          yield* TestClock.adjust("1 second")
+          assert.isAbove(interrupts, 0)
+          assert.strictEqual(brief(yield* Fiber.await(fiber)), "interrupt")
+          yield* Effect.yieldNow
+          assert.deepStrictEqual({ ...counted }, { fibers: 0, sleepers: 0 })
+          yield* TestClock.adjust("1 minute")
+          assert.strictEqual(attempts, 2)
+          const [snapshot] = yield* (yield* Resilience.Resilience).snapshots
+          assert.strictEqual(present(snapshot?.bulkhead).inFlight, 0)
+          assert.strictEqual(present(snapshot?.circuitBreaker).inFlight, 0)
+          const { calls, ignored } = present(snapshot?.pipeline)
+          assert.deepStrictEqual({ calls, ignored }, { calls: 1, ignored: 1 })
+        })
+      ).pipe(Effect.provide(Resilience.layer))
+  )
+})
+
 describe("200,000 calls of the fused path under random interruption", () => {
   it.effect("leak no permit, timer, probe or fiber", () =>
     counting((counted) =>
