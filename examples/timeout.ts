@@ -27,7 +27,7 @@ const program = Effect.gen(function*() {
 
   // A caller in a hurry gives up sooner. The dependency had less time than it may need, so nothing is counted.
   const hurried = yield* Effect.flip(quotes(hanging).pipe(Deadline.within("20 millis")))
-  yield* Console.log(hurried.message)
+  yield* Console.log(hurried._tag)
   yield* Console.log(`failures: ${(yield* breaker.snapshot).calls.failure}`)
 
   // The work can ask how much time is left, for example to tell the server.
