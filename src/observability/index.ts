@@ -1,0 +1,11 @@
+/**
+ * Seeing what the policies do: who is down and since when, log lines, metrics,
+ * alerts, error reports.
+ *
+ * Everything is read through `Resilience`, and costs nothing where it is not
+ * installed.
+ *
+ * @since 0.1.0
+ */
+
+export * as Recoveries from "./Recoveries.ts"
