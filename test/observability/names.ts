@@ -1,0 +1,12 @@
+/** Names that break out of whatever does not hold them as text. */
+
+export const hostileNames: ReadonlyArray<string> = [
+  "<script>alert(1)</script>",
+  "a\"b'c`d\\e",
+  "line\nbreak\r\nfake=\"1\" level=INFO\ttab",
+  "snö-наука-🚀-\u202Eright",
+  "\u001B[31mred\u0000\u007F",
+  "x".repeat(500),
+  "__proto__",
+  "{curly=\"braces\"} 1"
+]
