@@ -1,0 +1,248 @@
+/**
+ * Answers the status API: the handlers of `StatusApi` as a layer for a router.
+ *
+ * Reading needs no token, so it belongs on an address that only one's own can reach:
+ * on Node, `StatusPort` of `effect-resilience/node` listens on loopback unless told
+ * otherwise. Control by hand needs one of `controlTokens`; where there is none, it is
+ * off. What is done by hand is logged with the name of whose token it was, and is
+ * told by the events of `Resilience`.
+ *
+ * The services are read when somebody asks, and at most four times a second while
+ * anybody follows the changes, however many do. A client that is slow misses states
+ * and is given the latest one; nothing is kept for it. Latencies come from events, so
+ * pipelines tell of every attempt where this is installed.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as FileSystem from "effect/FileSystem"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import type * as Etag from "effect/http/Etag"
+import type * as HttpPlatform from "effect/http/HttpPlatform"
+import type * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import type * as Path from "effect/Path"
+import { isObject } from "effect/Predicate"
+import * as Scope from "effect/Scope"
+import type { Guard } from "../CircuitBreaker.ts"
+import * as Problem from "../http/Problem.ts"
+import * as TokenCheck from "../http/server/TokenCheck.ts"
+import { onlyKeys } from "../internal/options.ts"
+import { Resilience } from "../Resilience.ts"
+import * as ResilienceConfig from "../ResilienceConfig.ts"
+import * as board from "./internal/statusBoard.ts"
+import * as statusReader from "./internal/statusReader.ts"
+import { Recoveries } from "./Recoveries.ts"
+import { type Action, ControlToken, StatusApi } from "./StatusApi.ts"
+
+/**
+ * What a status server is made from.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * Who may control by hand: tokens by the name of who holds them, which is logged.
+   * 1 to 8,192 printable ASCII characters each. Default: nobody, and control is off.
+   */
+  readonly controlTokens?: TokenCheck.Options["tokens"] | undefined
+}
+
+/** How the services are, for the handlers of one server. */
+class Reading extends Context.Service<Reading, statusReader.Reader>()(
+  "effect-resilience/observability/StatusServer/Reading"
+) {}
+
+const reading: Layer.Layer<Reading, never, Resilience | Recoveries> = Layer.effect(
+  Reading,
+  Effect.gen(function*() {
+    return yield* statusReader.make(yield* Resilience, yield* Recoveries)
+  })
+)
+
+const json = (value: unknown): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.jsonUnsafe(value, { headers: { "cache-control": "no-store" } })
+
+const handlers = HttpApiBuilder.group(StatusApi, "status", (handlers) =>
+  Effect.gen(function*() {
+    const reader = yield* Reading
+    const changes = yield* board.changes(reader)
+    const control = yield* makeControl(reader)
+    return handlers
+      .handleRaw("all", () => Effect.map(reader.status, json))
+      // an object made from entries has any name as its own, "__proto__" too
+      .handleRaw("services", () => Effect.map(reader.brief, (services) => json(Object.fromEntries(services))))
+      .handleRaw("changes", () =>
+        Effect.succeed(HttpServerResponse.stream(changes, {
+          contentType: "text/event-stream",
+          // proxies would hold frames back
+          headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
+        })))
+      .handle("control", ({ payload }) => control(payload))
+  }))
+
+// -----------------------------------------------------------------------------
+// control
+// -----------------------------------------------------------------------------
+
+const noBreaker = (name: string) => new Problem.NotFound({ detail: `there is no breaker ${JSON.stringify(name)}` })
+
+const makeControl = Effect.fnUntraced(function*(reader: statusReader.Reader) {
+  const resilience = yield* Resilience
+  const scope = yield* Effect.scope
+  /** What is held in a mode by hand, by breaker and key. */
+  const held = new Map<string, Scope.Closeable>()
+  yield* Effect.addFinalizer(() => Effect.sync(() => held.clear()))
+
+  const guardOf = Effect.fnUntraced(function*(name: string, key: string | undefined) {
+    const guard: Guard | undefined = key === undefined
+      ? (yield* resilience.parts("circuitBreaker")).get(name)
+      : (yield* resilience.parts("keyedCircuitBreaker")).get(name)?.of(key)
+    return guard ?? (yield* noBreaker(name))
+  })
+
+  const hold = (id: string, mode: Effect.Effect<void, never, Scope.Scope>) =>
+    Effect.uninterruptible(Effect.gen(function*() {
+      let of = held.get(id)
+      if (of === undefined) held.set(id, of = yield* Scope.fork(scope))
+      yield* Effect.provideService(mode, Scope.Scope, of)
+    }))
+
+  const release = (id: string) =>
+    Effect.suspend(() => {
+      const of = held.get(id)
+      held.delete(id)
+      return of === undefined ? Effect.void : Scope.close(of, Exit.void)
+    })
+
+  const reconfigure = Effect.fnUntraced(function*(name: string, options: { readonly [Name in string]: unknown }) {
+    const pipeline = (yield* resilience.pipelines).get(name)
+    if (pipeline === undefined) {
+      return yield* new Problem.NotFound({ detail: `there is no pipeline ${JSON.stringify(name)}` })
+    }
+    const decoded = yield* Effect.catchTag(
+      ResilienceConfig.decode(Object.fromEntries([[name, options]])),
+      "ConfigInvalid",
+      ({ problems }) =>
+        Effect.fail(
+          new Problem.ValidationFailed({
+            errors: problems.map(({ message, path }) => ({ field: path, message }))
+          })
+        )
+    )
+    const tuning = new Map(Object.entries(decoded)).get(name) ?? {}
+    yield* Effect.catchCause(Effect.suspend(() => pipeline.reconfigure(tuning)), (cause) => {
+      const defect = Cause.squash(cause)
+      // what a pipeline has against options
+      return defect instanceof RangeError
+        ? Effect.fail(new Problem.ValidationFailed({ errors: [{ field: name, message: defect.message }] }))
+        : Effect.failCause(cause)
+    })
+  })
+
+  const act = Effect.fnUntraced(function*(action: Action) {
+    if (action.action === "reconfigure") return yield* reconfigure(action.pipeline, action.options)
+    const guard = yield* guardOf(action.breaker, action.key)
+    const id = JSON.stringify([action.breaker, action.key])
+    switch (action.action) {
+      case "release":
+        return yield* release(id)
+      case "reset":
+        return yield* guard.reset
+      default:
+        return yield* hold(id, guard[action.action])
+    }
+  })
+
+  return Effect.fnUntraced(function*(action: Action) {
+    const target = action.action === "reconfigure" ? action.pipeline : action.breaker
+    const by = yield* TokenCheck.Caller
+    const noted = Effect.annotateLogs({
+      action: action.action,
+      target,
+      ...("key" in action && { key: action.key }),
+      by
+    })
+    yield* act(action).pipe(
+      Effect.tap(noted(Effect.logInfo("a policy was controlled by hand"))),
+      Effect.tapError((problem) => noted(Effect.logWarning("control by hand was refused", problem.code)))
+    )
+    const service = yield* reader.service(yield* reader.serviceOf(target))
+    return service ?? (yield* noBreaker(target))
+  })
+})
+
+const tokenLayer = (tokens: Options["controlTokens"]): Layer.Layer<ControlToken> => {
+  if (tokens === undefined) {
+    const off = Effect.fail(new Problem.Forbidden({ detail: "control by hand is off: the server has no token for it" }))
+    return Layer.succeed(ControlToken, () => off)
+  }
+  const check = TokenCheck.middleware({ tokens, header: "authorization" })
+  return Layer.succeed(
+    ControlToken,
+    (app) =>
+      Effect.tap(
+        check(app),
+        ({ status }) =>
+          status === 401 ? Effect.logWarning("control by hand was refused: no token that is known") : Effect.void
+      )
+  )
+}
+
+/**
+ * The routes of the status API. A bad option throws a `RangeError`, which never shows
+ * a token.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServer } from "effect/http"
+ * import { Pipeline, Resilience } from "effect-resilience"
+ * import { Recoveries, StatusServer } from "effect-resilience/observability"
+ *
+ * class Quotes extends Pipeline.Service<Quotes>()("quotes", { circuitBreaker: {} }) {}
+ *
+ * const app = Layer.mergeAll(StatusServer.layer(), Quotes.layer).pipe(
+ *   Layer.provide(Recoveries.layer),
+ *   Layer.provide(Resilience.layer),
+ *   Layer.provide(HttpServer.layerServices)
+ * )
+ * const { dispose, handler } = HttpRouter.toWebHandler(app, { disableLogger: true })
+ *
+ * const answer = await handler(new Request("http://localhost/v1/api/status/services"))
+ * const { quotes } = JSON.parse(await answer.text())
+ * console.log(quotes.state, quotes.failures) // => CLOSED 0
+ * await dispose()
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<
+  never,
+  never,
+  | HttpRouter.HttpRouter
+  | Resilience
+  | Recoveries
+  | Etag.Generator
+  | HttpPlatform.HttpPlatform
+  | FileSystem.FileSystem
+  | Path.Path
+> => {
+  // not shown: it may be a token in the wrong place
+  const given: unknown = options
+  if (!isObject(given)) throw new RangeError("StatusServer: options must be an object")
+  onlyKeys("StatusServer", options, ["controlTokens"])
+  return HttpApiBuilder.layer(StatusApi).pipe(
+    Layer.provide(handlers),
+    Layer.provide(tokenLayer(options.controlTokens)),
+    Layer.provide(reading)
+  )
+}

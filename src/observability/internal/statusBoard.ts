@@ -1,0 +1,188 @@
+/**
+ * What is known of all services, and what has changed about them, for any number of
+ * clients.
+ *
+ * The services are read at most four times a second, however many clients there are,
+ * and not at all without one. Each member of a service is written down as JSON once
+ * per change, with the version at which it changed; a client remembers the version it
+ * has, and is given what has changed since. So there is no queue: a slow client
+ * misses versions, and its next frame has the latest of everything. Clients that keep
+ * up are given the same bytes.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { monotonicMillis } from "../../internal/time.ts"
+import type * as Status from "../Status.ts"
+import type { Reader } from "./statusReader.ts"
+
+/** Between two readings, in milliseconds. */
+const interval = 250
+
+/** So long after its last frame a client is told that the connection is alive, in milliseconds. */
+const heartbeat = 5_000
+
+/** So many different frames of one version are kept for others to share. */
+const maxShared = 8
+
+/** One member of a service: its value, its JSON with its name before it, and the version at which it changed. */
+interface Member {
+  readonly value: unknown
+  readonly text: string
+  readonly version: number
+}
+
+interface Row {
+  /** `"name":"..."`. */
+  readonly name: string
+  readonly members: Map<string, Member>
+  /** The last version at which any member changed. */
+  version: number
+}
+
+const isSame = (a: unknown, b: unknown): boolean => {
+  if (Object.is(a, b)) return true
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && isSame(Reflect.get(a, key), Reflect.get(b, key)))
+}
+
+const encoder = new TextEncoder()
+
+export class Board {
+  private readonly rows = new Map<string, Row>()
+  private version = 0
+  private at = 0
+  private shared = new Map<number, Uint8Array>()
+
+  /** Takes in how all services are now. */
+  update(at: number, services: ReadonlyArray<Status.ServiceState>): void {
+    const version = this.version + 1
+    let isChanged = this.version === 0
+    for (const { name, ...members } of services) {
+      let row = this.rows.get(name)
+      if (row === undefined) {
+        this.rows.set(name, row = { name: `"name":${JSON.stringify(name)}`, members: new Map(), version })
+        isChanged = true
+      }
+      for (const [member, value] of Object.entries(members)) {
+        const known = row.members.get(member)
+        if (known !== undefined && isSame(known.value, value)) continue
+        row.members.set(member, { value, text: `"${member}":${JSON.stringify(value)}`, version })
+        row.version = version
+        isChanged = true
+      }
+    }
+    this.at = at
+    if (!isChanged) return
+    this.version = version
+    this.shared = new Map()
+  }
+
+  get current(): number {
+    return this.version
+  }
+
+  /** What has changed since a version, as one server-sent event; everything since version 0. */
+  frame(since: number): Uint8Array {
+    const known = this.shared.get(since)
+    if (known !== undefined) return known
+    const services: Array<string> = []
+    for (const row of this.rows.values()) {
+      if (row.version <= since) continue
+      const members = [row.name]
+      for (const { text, version } of row.members.values()) if (version > since) members.push(text)
+      services.push(`{${members.join(",")}}`)
+    }
+    const made = event(this.at, this.version, since === 0, services)
+    if (this.shared.size < maxShared) this.shared.set(since, made)
+    return made
+  }
+
+  /** Nothing has changed. */
+  alive(at: number, version: number): Uint8Array {
+    return event(at, version, false, [])
+  }
+}
+
+const event = (at: number, version: number, full: boolean, services: ReadonlyArray<string>): Uint8Array =>
+  encoder.encode(`data: {"at":${at},"version":${version},"full":${full},"services":[${services.join(",")}]}\n\n`)
+
+/** What a client has been given. */
+interface Given {
+  version: number
+  /** When, by the monotonic clock. */
+  at: number
+}
+
+/**
+ * The changes as server-sent events, for one client each time that it is run: a full
+ * frame first, then at most one per reading. It ends with the scope.
+ */
+export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const board = new Board()
+    const someone = Latch.makeUnsafe()
+    const over = Deferred.makeUnsafe<void>()
+    let clients = 0
+    let next = Deferred.makeUnsafe<void>()
+
+    const read = Effect.map(reader.states, ({ at, services }) => board.update(at, services))
+
+    yield* Effect.addFinalizer(() => Deferred.succeed(over, undefined))
+    yield* Effect.sleep(interval).pipe(
+      Effect.andThen(someone.await),
+      Effect.andThen(read),
+      // a reading that fails is a mistake of ours, and must not stop the others
+      Effect.catchCause((cause) => Effect.logError("the status of services could not be read", cause)),
+      Effect.andThen(Effect.suspend(() => {
+        const told = next
+        next = Deferred.makeUnsafe()
+        return Deferred.succeed(told, undefined)
+      })),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    const come = Effect.suspend(() => {
+      clients++
+      someone.openUnsafe()
+      // for the others there is a reading of a moment ago
+      return clients === 1 ? read : Effect.void
+    })
+    const leave = Effect.sync(() => {
+      clients--
+      if (clients === 0) someone.closeUnsafe()
+    })
+
+    const frameFor = (given: Given): Effect.Effect<Uint8Array> =>
+      Effect.clockWith((clock) => {
+        const now = monotonicMillis(clock)
+        const since = given.version
+        if (since !== board.current) {
+          given.version = board.current
+          given.at = now
+          return Effect.succeed(board.frame(since))
+        }
+        if (now - given.at >= heartbeat) {
+          given.at = now
+          return Effect.succeed(board.alive(clock.currentTimeMillisUnsafe(), since))
+        }
+        return Effect.andThen(Deferred.await(next), Effect.suspend(() => frameFor(given)))
+      })
+
+    return Stream.unwrap(Effect.gen(function*() {
+      yield* Effect.acquireRelease(come, () => leave)
+      const given: Given = { version: 0, at: monotonicMillis(yield* Clock.Clock) }
+      const first = Stream.fromEffect(Effect.suspend(() => frameFor(given)))
+      // frames are made at readings alone, so that a client that was late is not given two at once
+      const further = Stream.fromEffectRepeat(
+        Effect.andThen(Effect.suspend(() => Deferred.await(next)), Effect.suspend(() => frameFor(given)))
+      )
+      return Stream.concat(first, further)
+    })).pipe(Stream.interruptWhen(Deferred.await(over)))
+  })

@@ -1,0 +1,249 @@
+/** Reads how all services are off their policies. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as CircuitBreaker from "../../CircuitBreaker.ts"
+import { monotonicMillis } from "../../internal/time.ts"
+import type * as Pipeline from "../../Pipeline.ts"
+import type { Resilience } from "../../Resilience.ts"
+import type { Recoveries, Recovery } from "../Recoveries.ts"
+import type * as Status from "../Status.ts"
+import { LatencyWindow } from "./latencyWindow.ts"
+import { listening } from "./listening.ts"
+import { timelineOf, worseFirst } from "./worst.ts"
+
+export interface Reader {
+  /** All services, without the counters of their breakers. */
+  readonly states: Effect.Effect<{ readonly at: number; readonly services: ReadonlyArray<Status.ServiceState> }>
+  /** All services, with everything. */
+  readonly status: Effect.Effect<Status.Status>
+  /** One service. */
+  readonly service: (name: string) => Effect.Effect<Status.Service | undefined>
+  /** All services in few words, by name. */
+  readonly brief: Effect.Effect<ReadonlyMap<string, Status.Brief>>
+  /** The service that a breaker belongs to. */
+  readonly serviceOf: (breaker: string) => Effect.Effect<string>
+}
+
+/** So many breakers of one service are told. */
+const maxBreakers = 50
+
+/** A time that is worked out anew from two clocks stays what it was within this, in milliseconds. */
+const sameTime = 250
+
+const statedParts = [
+  "circuitBreaker",
+  "keyedCircuitBreaker",
+  "bulkhead",
+  "adaptiveLimit",
+  "retryBudget"
+] as const
+
+/** The pipeline that each part with a state belongs to, by the name of the part. */
+const ownersOf = (pipelines: ReadonlyMap<string, Pipeline.Pipeline<unknown>>): ReadonlyMap<string, string> => {
+  const owners = new Map<string, string>()
+  for (const [name, { settings }] of pipelines) {
+    for (const { options: _, ...own } of [settings, ...settings.operations.values()]) {
+      for (const kind of statedParts) {
+        const part = own[kind]
+        if (part !== undefined && !owners.has(part.name)) owners.set(part.name, name)
+      }
+    }
+    owners.set(name, name)
+  }
+  return owners
+}
+
+/** What is put together about one service. */
+interface Draft {
+  counts: Pipeline.Counts | null
+  readonly recoveries: Array<Recovery>
+  load: { inFlight: number; limit: number | null; waiting: number } | null
+  budgetLeft: number | null
+}
+
+export const make = Effect.fnUntraced(function*(
+  resilience: Resilience["Service"],
+  recoveries: Recoveries["Service"]
+): Effect.fn.Return<Reader, never, Scope.Scope> {
+  const latencies = new Map<string, LatencyWindow>()
+  yield* listening(resilience, (event, clock) => {
+    if (event._tag !== "Attempted") return
+    const now = monotonicMillis(clock)
+    let window = latencies.get(event.pipeline)
+    if (window === undefined) latencies.set(event.pipeline, window = new LatencyWindow(now))
+    window.add(Duration.toMillis(event.elapsed), now)
+  })
+
+  const probes = new Map<string, number>()
+  const probeOf = ({ key, name, nextProbe }: Recovery): number | null => {
+    const id = JSON.stringify([name, key])
+    if (nextProbe === undefined) {
+      probes.delete(id)
+      return null
+    }
+    const known = probes.get(id)
+    if (known !== undefined && Math.abs(known - nextProbe) <= sameTime) return known
+    const rounded = Math.round(nextProbe)
+    probes.set(id, rounded)
+    return rounded
+  }
+
+  const stateOf = (recovery: Recovery): Status.BreakerState => ({
+    name: recovery.name,
+    key: recovery.key ?? null,
+    state: recovery.state,
+    mode: recovery.mode ?? null,
+    openSince: recovery.openSince ?? null,
+    nextProbe: probeOf(recovery)
+  })
+
+  const drafts = Effect.gen(function*() {
+    const pipelines = yield* resilience.pipelines
+    const owners = ownersOf(pipelines)
+    const drafts = new Map<string, Draft>()
+    const at = (part: string): Draft => {
+      const name = owners.get(part) ?? part
+      let draft = drafts.get(name)
+      if (draft === undefined) {
+        drafts.set(name, draft = { counts: null, recoveries: [], load: null, budgetLeft: null })
+      }
+      return draft
+    }
+    for (const [name, pipeline] of pipelines) at(name).counts = yield* pipeline.counts
+    for (const recovery of yield* recoveries.all) at(recovery.name).recoveries.push(recovery)
+    // a breaker with keys of which nothing has been heard is there all the same
+    for (const name of (yield* resilience.parts("keyedCircuitBreaker")).keys()) at(name)
+    const loaded = (name: string, inFlight: number, limit: number, waiting: number) => {
+      const draft = at(name)
+      const before = draft.load ?? { inFlight: 0, limit: 0, waiting: 0 }
+      draft.load = {
+        inFlight: before.inFlight + inFlight,
+        limit: (before.limit ?? 0) + limit,
+        waiting: before.waiting + waiting
+      }
+    }
+    for (const bulkhead of (yield* resilience.parts("bulkhead")).values()) {
+      const { concurrency, inFlight, name, waiting } = yield* bulkhead.snapshot
+      loaded(name, inFlight, concurrency, waiting)
+    }
+    for (const adaptive of (yield* resilience.parts("adaptiveLimit")).values()) {
+      const { inFlight, limit, name, waiting } = yield* adaptive.snapshot
+      loaded(name, inFlight, limit, waiting)
+    }
+    for (const [name, budget] of yield* resilience.parts("retryBudget")) {
+      const { left } = yield* budget.snapshot
+      at(name).budgetLeft = Number.isFinite(left) ? left : null
+    }
+    return drafts
+  })
+
+  const states: Reader["states"] = Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    const now = monotonicMillis(clock)
+    const lastErrors = yield* recoveries.lastErrors
+    const services: Array<Status.ServiceState> = []
+    for (const [name, draft] of yield* drafts) {
+      const found = worseFirst(draft.recoveries)
+      const breakers = found.slice(0, maxBreakers).map(stateOf)
+      const [worst] = breakers
+      const took = found.flatMap(({ meanTimeToRecovery, recoveries }) =>
+        meanTimeToRecovery === undefined ? [] : [{ mean: Duration.toMillis(meanTimeToRecovery), recoveries }]
+      )
+      const recovered = took.reduce((sum, { recoveries }) => sum + recoveries, 0)
+      services.push({
+        name,
+        state: worst?.state ?? null,
+        mode: worst?.mode ?? null,
+        openSince: worst?.openSince ?? null,
+        nextProbe: worst?.nextProbe ?? null,
+        counts: draft.counts,
+        latency: latencies.get(name)?.read(now) ?? null,
+        load: draft.load,
+        budgetLeft: draft.budgetLeft,
+        recovery: {
+          openings: found.reduce((sum, { openings }) => sum + openings, 0),
+          recoveries: found.reduce((sum, { recoveries }) => sum + recoveries, 0),
+          meanTimeToRecovery: recovered === 0
+            ? null
+            : Math.round(took.reduce((sum, { mean, recoveries }) => sum + mean * recoveries, 0) / recovered)
+        },
+        lastError: lastErrors.get(name) ?? null,
+        timeline: timelineOf(draft.recoveries),
+        breakers,
+        breakerCount: found.length
+      })
+    }
+    return { at: clock.currentTimeMillisUnsafe(), services }
+  })
+
+  const snapshotOf = (
+    { key, name }: Status.BreakerState,
+    single: ReadonlyMap<string, CircuitBreaker.CircuitBreaker>
+  ): Effect.Effect<CircuitBreaker.Snapshot | undefined> => {
+    if (key === null) return single.get(name)?.snapshot ?? Effect.undefined
+    return Effect.flatMap(
+      resilience.parts("keyedCircuitBreaker"),
+      (keyed) => keyed.get(name)?.of(key).snapshot ?? Effect.undefined
+    )
+  }
+
+  const whole = Effect.fnUntraced(function*(state: Status.ServiceState) {
+    const single = yield* resilience.parts("circuitBreaker")
+    const breakers: Array<Status.Breaker> = []
+    for (const breaker of state.breakers) {
+      const snapshot = yield* snapshotOf(breaker, single)
+      if (snapshot === undefined) continue
+      const { calls, inFlight, timing, transitions, windows } = snapshot
+      breakers.push({
+        ...breaker,
+        calls,
+        inFlight,
+        windows,
+        timing: timing === undefined ? null : {
+          calls: timing.calls,
+          slow: timing.slow,
+          total: Duration.toMillis(timing.total),
+          longest: Duration.toMillis(timing.longest)
+        },
+        transitions
+      })
+    }
+    return { ...state, breakers }
+  })
+
+  const status: Reader["status"] = Effect.gen(function*() {
+    const { at, services } = yield* states
+    const all: Array<Status.Service> = []
+    for (const state of services) all.push(yield* whole(state))
+    return { at, services: all }
+  })
+
+  return {
+    states,
+    status,
+    service: (name) =>
+      Effect.flatMap(states, ({ services }) => {
+        const state = services.find((service) => service.name === name)
+        return state === undefined ? Effect.undefined : whole(state)
+      }),
+    brief: Effect.map(status, ({ services }) => new Map(services.map((service) => [service.name, briefOf(service)]))),
+    serviceOf: (breaker) => Effect.map(resilience.pipelines, (pipelines) => ownersOf(pipelines).get(breaker) ?? breaker)
+  }
+})
+
+const words = { Closed: "CLOSED", Open: "OPEN", HalfOpen: "HALF_OPEN" } as const
+
+const briefOf = (service: Status.Service): Status.Brief => {
+  const { lastError, mode, name, nextProbe, openSince, state } = service
+  return {
+    service: name,
+    state: state === null ? "NONE" : state === "Forced" ? (mode === "forcedOpen" ? "OPEN" : "CLOSED") : words[state],
+    forced: state === "Forced",
+    failures: Math.max(0, ...service.breakers.flatMap(({ windows }) => windows.map(({ against }) => against))),
+    openSince,
+    nextProbe,
+    lastError: lastError?.kind ?? null
+  }
+}
