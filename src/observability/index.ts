@@ -9,3 +9,5 @@
  */
 
 export * as Recoveries from "./Recoveries.ts"
+
+export * as Metrics from "./Metrics.ts"

@@ -1,0 +1,214 @@
+/**
+ * Metrics for Prometheus and OpenTelemetry, read from the policies' own counters
+ * at the moment somebody asks.
+ *
+ * The layer puts series into Effect's metric registry, where every exporter of
+ * Effect finds them: `PrometheusMetrics`, `OtlpMetrics`, `Otlp`. Each begins with
+ * `resilience_` and names its `pipeline`, and the `operation` where that has parts
+ * of its own. Times are seconds.
+ *
+ * All series but one kind cost nothing until they are read. Latency histograms
+ * need events: where the layer is built with them, pipelines tell of every attempt.
+ *
+ * The set of series is bounded. Keys of breakers and limits are summed, operations
+ * beyond `maxOperations` are `other`, and so is what a policy of one's own tells of
+ * a pipeline that there is not. What is no longer there is no longer exported.
+ *
+ * A pipeline that is made later appears in `layerRoute` at once, with any other
+ * exporter at the second export after it was made.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import { guarded } from "../internal/guarded.ts"
+import { flag, integer, onlyKeys, refuse } from "../internal/options.ts"
+import { Resilience } from "../Resilience.ts"
+import { LatencyHistograms } from "./internal/latencyHistograms.ts"
+import { listening } from "./internal/listening.ts"
+import { PullSeries } from "./internal/pullSeries.ts"
+import * as readings from "./internal/readings.ts"
+
+/**
+ * What is measured. All of it is optional.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Whether there are latency histograms of attempts, for which pipelines tell of every attempt. Default: `true`. */
+  readonly latencies?: boolean | undefined
+  /**
+   * The upper bounds of their buckets in seconds, rising. Default: those that
+   * OpenTelemetry gives to HTTP: 5 ms to 10 s in 14 steps.
+   */
+  readonly boundaries?: ReadonlyArray<number> | undefined
+  /**
+   * How many operations of a pipeline have histograms of their own, besides those
+   * that its options name. Further ones are `other`. Default: 50.
+   */
+  readonly maxOperations?: number | undefined
+}
+
+/**
+ * The metrics of a `Resilience`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Metrics extends Context.Service<Metrics, {
+  /** Reads all policies now, so that the next export holds what has just been made. Exporters do the same when they read. */
+  readonly refresh: Effect.Effect<void>
+  /** All metrics of the registry, read now, in Prometheus' text format. */
+  readonly prometheus: (options?: PrometheusMetrics.FormatOptions) => Effect.Effect<string>
+}>()("effect-resilience/observability/Metrics") {}
+
+const module_ = "Metrics.layer"
+
+const httpBoundaries = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+
+const checkedBoundaries = (boundaries: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const rises = Array.isArray(boundaries) && boundaries.length > 0 &&
+    boundaries.every((boundary, n) => Number.isFinite(boundary) && boundary > (boundaries[n - 1] ?? 0))
+  return rises ? [...boundaries] : refuse(module_, "boundaries", "finite numbers above zero that rise", boundaries)
+}
+
+/**
+ * Puts the metrics of a `Resilience` into Effect's metric registry, and takes them
+ * out when the layer is closed. A bad option throws a `RangeError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Pipeline, Resilience } from "effect-resilience"
+ * import { Metrics } from "effect-resilience/observability"
+ *
+ * const program = Effect.gen(function*() {
+ *   const quotes = yield* Pipeline.make("quotes", { retry: { times: 2 } })
+ *   yield* quotes.protect(Effect.succeed(42))
+ *   const text = yield* (yield* Metrics.Metrics).prometheus()
+ *   return text.split("\n").find((line) => line.startsWith("resilience_calls_total"))
+ * })
+ *
+ * const measured = Metrics.layer().pipe(Layer.provideMerge(Resilience.layer))
+ * const line = await program.pipe(Effect.provide(measured), Effect.runPromise)
+ *
+ * console.log(line) // => resilience_calls_total{pipeline="quotes",outcome="success"} 1
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resilience> => {
+  onlyKeys(module_, options, ["latencies", "boundaries", "maxOperations"])
+  const latencies = flag(module_, "latencies", options.latencies ?? true)
+  const boundaries = checkedBoundaries(options.boundaries ?? httpBoundaries)
+  const maxOperations = integer(module_, "maxOperations", options.maxOperations ?? 50, 0)
+  return Layer.effect(
+    Metrics,
+    Effect.gen(function*() {
+      const resilience = yield* Resilience
+      const context = yield* Effect.context<never>()
+      const read = Effect.all([resilience.snapshots, resilience.pipelines])
+      const series = new PullSeries(context)
+      const mapped = new readings.Readings()
+
+      const refresh = (): void => {
+        // whoever scrapes gets what was read last, if anything in here breaks
+        guarded(() => {
+          const [snapshots, pipelines] = Effect.runSyncWith(context)(read)
+          series.update((set) => mapped.set(snapshots, pipelines, set))
+        })
+      }
+
+      // a registry is read in the order in which it was filled: this is read before all others, and makes them new
+      const { help, name } = readings.pipelines
+      const first = Metric.registerUnsafe(Metric.gauge(name, { description: help }), context, {
+        get: () => {
+          refresh()
+          return { value: guarded(() => Effect.runSyncWith(context)(resilience.pipelines).size) ?? 0 }
+        },
+        update: () => {},
+        modify: () => {}
+      })
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          first.remove()
+          series.removeAll()
+        })
+      )
+
+      if (latencies) {
+        const histograms = new LatencyHistograms({
+          context,
+          boundaries,
+          maxOperations,
+          declared: (pipeline) => {
+            const known = Effect.runSyncWith(context)(resilience.pipelines).get(pipeline)
+            return known === undefined ? undefined : (operation) => known.settings.operations.has(operation)
+          }
+        })
+        yield* Effect.addFinalizer(() => Effect.sync(() => histograms.removeAll()))
+        yield* listening(resilience, (event) => {
+          if (event._tag !== "Attempted") return
+          const { elapsed, operation, outcome, pipeline } = event
+          histograms.record(pipeline, operation, outcome.toLowerCase(), Duration.toMillis(elapsed) / 1_000)
+        })
+      }
+
+      refresh()
+      return Metrics.of({
+        refresh: Effect.sync(refresh),
+        prometheus: (options) =>
+          Effect.sync(() => {
+            refresh()
+            return PrometheusMetrics.formatUnsafe(context, options)
+          })
+      })
+    })
+  )
+}
+
+/**
+ * Answers `GET /metrics`, or another path, in Prometheus' text format. It says
+ * nothing to nobody in particular: put it behind what keeps strangers from internal
+ * addresses.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { HttpRouter } from "effect/http"
+ * import { Resilience } from "effect-resilience"
+ * import { Metrics } from "effect-resilience/observability"
+ *
+ * const app = Metrics.layerRoute().pipe(
+ *   Layer.provide(Metrics.layer()),
+ *   Layer.provide(Resilience.layer)
+ * )
+ * const { handler, dispose } = HttpRouter.toWebHandler(app, { disableLogger: true })
+ *
+ * const response = await handler(new Request("http://localhost/metrics"))
+ * console.log((await response.text()).split("\n")[0]) // => # HELP resilience_pipelines Pipelines that there are.
+ * await dispose()
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerRoute = (
+  options: PrometheusMetrics.HttpOptions = {}
+): Layer.Layer<never, never, Metrics | HttpRouter.HttpRouter> =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const { prometheus } = yield* Metrics
+    const router = yield* HttpRouter.HttpRouter
+    const { path = "/metrics", ...format } = options
+    const answer = Effect.map(prometheus(format), (text) =>
+      HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+    yield* router.add("GET", path, answer)
+  }))

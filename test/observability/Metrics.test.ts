@@ -1,0 +1,338 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Metric, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { Pipeline, Resilience } from "../../src/index.ts"
+import { Metrics } from "../../src/observability/index.ts"
+import { assertRefused, boom, pauses, present, start } from "../support.ts"
+import { hostileNames } from "./names.ts"
+import { parsePrometheus, sample } from "./prometheusText.ts"
+
+const trip = { kind: "consecutive", failures: 1 } as const
+
+/** A registry of its own for each test. */
+const fresh = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => Effect.provideService(self, Metric.MetricRegistry, new Map()))
+
+const measured = (options: Metrics.Options = {}) =>
+  Metrics.layer(options).pipe(Layer.provideMerge(Resilience.layerTest()))
+
+const scrape = Effect.gen(function*() {
+  yield* TestClock.adjust(0)
+  return parsePrometheus(yield* (yield* Metrics.Metrics).prometheus())
+})
+
+describe("Metrics", () => {
+  it.effect("D7: counts calls by outcome, attempts, retries and fallbacks of each pipeline", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("quotes", { retry: { times: 1 } })
+      yield* protect(Effect.void)
+      yield* Effect.ignore(protect(boom, { operation: "latest" }))
+      yield* protect(boom, { fallback: () => Effect.succeed("old") })
+      const text = yield* scrape
+      const of = (name: string, labels = {}) => sample(text, name, { pipeline: "quotes", ...labels })
+      assert.strictEqual(of("resilience_calls_total", { outcome: "success" }), 1)
+      assert.strictEqual(of("resilience_calls_total", { outcome: "failure" }), 2)
+      assert.strictEqual(of("resilience_attempts_total"), 5)
+      assert.strictEqual(of("resilience_retries_total"), 2)
+      assert.strictEqual(of("resilience_retries_exhausted_total"), 2)
+      assert.strictEqual(of("resilience_fallbacks_total"), 1)
+      assert.strictEqual(sample(text, "resilience_pipelines", {}), 1)
+    }).pipe(Effect.provide(measured()), fresh))
+
+  it.effect("C2: tells of each breaker its state, its changes, its calls by outcome, refused and slow", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("quotes", {
+        circuitBreaker: {
+          trip: [trip, { kind: "slow", threshold: 1, slowerThan: "1 seconds", window: { calls: 10 } }],
+          open: "10 seconds"
+        },
+        operations: { pay: { circuitBreaker: { trip } } }
+      })
+      const slow = yield* start(protect(Effect.sleep("2 seconds")))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.await(slow)
+      yield* Effect.ignore(protect(boom))
+      yield* Effect.ignore(protect(boom))
+      const open = yield* scrape
+      const of = (text: typeof open, name: string, labels = {}) => sample(text, name, { pipeline: "quotes", ...labels })
+      const stateOf = (text: typeof open) =>
+        ["closed", "open", "half_open", "forced"].map((state) =>
+          of(text, "resilience_circuit_breaker_state", { state })
+        )
+      assert.deepStrictEqual(stateOf(open), [0, 1, 0, 0])
+      assert.strictEqual(of(open, "resilience_circuit_breaker_transitions_total", { to: "open" }), 1)
+      assert.strictEqual(of(open, "resilience_circuit_breaker_calls_total", { outcome: "failure" }), 1)
+      assert.strictEqual(of(open, "resilience_refusals_total", { policy: "circuit_breaker" }), 1)
+      assert.strictEqual(of(open, "resilience_circuit_breaker_slow_calls_total"), 1)
+      // the breaker of an operation has the labels of both
+      assert.strictEqual(of(open, "resilience_circuit_breaker_state", { operation: "pay", state: "closed" }), 1)
+
+      yield* TestClock.adjust("10 seconds")
+      yield* protect(Effect.void)
+      const closed = yield* scrape
+      assert.deepStrictEqual(stateOf(closed), [1, 0, 0, 0])
+      assert.strictEqual(of(closed, "resilience_circuit_breaker_transitions_total", { to: "half_open" }), 1)
+      assert.strictEqual(of(closed, "resilience_circuit_breaker_transitions_total", { to: "closed" }), 1)
+    }).pipe(Effect.provide(measured()), fresh))
+
+  it.effect("reads limits, budgets, hedges and caches while they are in use", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", {
+        retry: { times: 3 },
+        retryBudget: { minimum: 2, share: 0.1 },
+        hedge: { delay: "1 seconds" },
+        throttle: {},
+        rateLimit: { kind: "fixed-window", permits: 10, per: "1 days" },
+        bulkhead: { concurrency: 2, queue: 5 },
+        cache: { strategy: "cache-first", fresh: "1 hours" }
+      })
+      const lookup = (n: number) =>
+        protect(n === 0 ? Effect.die("not asked") : Effect.succeed(n), {
+          cache: { key: [1], schema: Schema.Number }
+        })
+      yield* lookup(1)
+      yield* lookup(0)
+      for (let n = 0; n < 3; n++) yield* start(protect(Effect.never, { idempotent: false }))
+      yield* TestClock.adjust(0)
+      const text = yield* scrape
+      const of = (name: string, labels = {}) => sample(text, name, { pipeline: "p", ...labels })
+      assert.strictEqual(of("resilience_in_flight_calls", { policy: "bulkhead" }), 2)
+      assert.strictEqual(of("resilience_queued_calls", { policy: "bulkhead" }), 1)
+      assert.strictEqual(of("resilience_concurrency_limit", { policy: "bulkhead" }), 2)
+      assert.strictEqual(of("resilience_cache_answers_total", { result: "fresh" }), 1)
+      assert.strictEqual(of("resilience_cache_answers_total", { result: "none" }), 1)
+      assert.strictEqual(of("resilience_cache_entries"), 1)
+      assert.strictEqual(of("resilience_retry_budget_left"), 2)
+      assert.strictEqual(of("resilience_hedges_total"), 0)
+      assert.strictEqual(of("resilience_hedges_won_total"), 0)
+      assert.strictEqual(of("resilience_hedge_delay_seconds"), 1)
+      assert.strictEqual(of("resilience_throttle_probability_ratio"), 0)
+      const [permits] = text.samples.filter(({ name }) => name === "resilience_rate_limit_permits_left")
+      assert.strictEqual(present(permits).value, 6)
+    }).pipe(Effect.provide(measured()), fresh))
+
+  it.effect("sums the keys of a breaker, and its totals never fall when keys are dropped", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("hosts", {
+        keyedCircuitBreaker: { trip, open: "1 seconds", idle: "10 seconds" }
+      })
+      for (let n = 0; n < 5; n++) yield* protect(Effect.void, { key: `host ${n}` })
+      yield* Effect.ignore(protect(boom, { key: "host 0" }))
+      const of = (text: Effect.Success<typeof scrape>, name: string, labels = {}) =>
+        sample(text, name, { pipeline: "hosts", ...labels })
+      const before = yield* scrape
+      assert.strictEqual(of(before, "resilience_circuit_breaker_keys", { state: "closed" }), 4)
+      assert.strictEqual(of(before, "resilience_circuit_breaker_keys", { state: "open" }), 1)
+      assert.strictEqual(of(before, "resilience_circuit_breaker_calls_total", { outcome: "success" }), 5)
+      yield* TestClock.adjust("1 hours")
+      const after = yield* scrape
+      assert.strictEqual(of(after, "resilience_circuit_breaker_keys", { state: "closed" }), 0)
+      assert.strictEqual(of(after, "resilience_circuit_breaker_calls_total", { outcome: "success" }), 5)
+      yield* protect(Effect.void, { key: "host 1" })
+      assert.strictEqual(of(yield* scrape, "resilience_circuit_breaker_calls_total", { outcome: "success" }), 6)
+      assert.isFalse(JSON.stringify(after.samples).includes("host 1"))
+    }).pipe(Effect.provide(measured()), fresh))
+
+  it.effect("keeps latency histograms in seconds, by operation and outcome", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", { attemptTimeout: "1 minutes" })
+      for (const seconds of [1, 2, 200]) {
+        const call = yield* start(Effect.exit(protect(Effect.sleep(seconds * 100), { operation: "latest" })))
+        yield* TestClock.adjust(seconds * 100)
+        yield* Fiber.await(call)
+      }
+      yield* Effect.ignore(protect(boom))
+      const text = yield* scrape
+      const name = "resilience_attempt_duration_seconds"
+      const of = (suffix: string, labels = {}) =>
+        sample(text, `${name}${suffix}`, { pipeline: "p", operation: "latest", outcome: "success", ...labels })
+      assert.deepStrictEqual(
+        ["0.1", "0.25", "10", "+Inf"].map((le) => of("_bucket", { le })),
+        [1, 2, 2, 3]
+      )
+      assert.strictEqual(of("_count"), 3)
+      assert.approximately(present(of("_sum")), 20.3, 1e-9)
+      assert.strictEqual(sample(text, `${name}_count`, { pipeline: "p", outcome: "failure" }), 1)
+      assert.strictEqual(text.types.get(name), "histogram")
+    }).pipe(Effect.provide(measured()), fresh))
+
+  it.effect("puts operations that are too many, and pipelines that nobody has made, under one label", () =>
+    Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      const { protect } = yield* Pipeline.make("p", { operations: { declared: {} } })
+      for (let n = 0; n < 1_000; n++) {
+        yield* protect(Effect.void, { operation: `/users/${n}` })
+        if (n % 100 === 0) yield* TestClock.adjust(0)
+      }
+      yield* protect(Effect.void, { operation: "declared" })
+      yield* Effect.sync(() =>
+        resilience.publish((at) => ({
+          _tag: "Attempted",
+          at,
+          call: 0,
+          pipeline: "made up",
+          operation: "o",
+          attempt: 1,
+          outcome: "Success",
+          elapsed: "1 seconds" as never
+        }))
+      )
+      const text = yield* scrape
+      const counts = text.samples.filter(({ name }) => name === "resilience_attempt_duration_seconds_count")
+      assert.deepStrictEqual(counts.map(({ labels, value }) => [labels["pipeline"], labels["operation"], value]), [
+        ["p", "/users/0", 1],
+        ["p", "/users/1", 1],
+        ["p", "other", 998],
+        ["p", "declared", 1],
+        ["other", undefined, 1]
+      ])
+    }).pipe(Effect.provide(measured({ maxOperations: 2 })), fresh))
+
+  it.effect("shows what is made later, at once in its own text and at the second export elsewhere, and drops what is gone", () =>
+    Effect.gen(function*() {
+      const names = Effect.map(
+        Metric.snapshot,
+        (all) => new Set(all.flatMap(({ attributes }) => attributes?.["pipeline"] ?? []))
+      )
+      assert.deepStrictEqual([...yield* names], [])
+      const late = yield* Pipeline.make("late", {
+        rateLimit: { limits: { a: { kind: "fixed-window", permits: 1, per: "1 seconds" } } }
+      })
+      yield* names
+      assert.deepStrictEqual([...yield* names], ["late"])
+      yield* Pipeline.make("later", {})
+      assert.strictEqual(sample(yield* scrape, "resilience_attempts_total", { pipeline: "later" }), 0)
+
+      const limits = Effect.map(scrape, ({ samples }) => samples.flatMap(({ labels }) => labels["limit"] ?? []))
+      assert.deepStrictEqual(yield* limits, ["a", "a"])
+      const b = { kind: "fixed-window", permits: 1, per: "1 seconds" } as const
+      yield* late.reconfigure({ rateLimit: { limits: { b } } })
+      assert.deepStrictEqual(yield* limits, ["b", "b"])
+    }).pipe(Effect.provide(measured()), fresh))
+
+  it.effect("leaves nothing in the registry when its layer is closed", () =>
+    Effect.gen(function*() {
+      const registry = yield* Metric.MetricRegistry
+      yield* Effect.gen(function*() {
+        const { protect } = yield* Pipeline.make("p", { circuitBreaker: {} })
+        yield* protect(Effect.void)
+        yield* scrape
+        assert.isAbove(registry.size, 10)
+      }).pipe(Effect.provide(measured()))
+      assert.strictEqual(registry.size, 0)
+    }).pipe(fresh))
+
+  it.effect("tells of no attempt without latency histograms", () =>
+    Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      let made = 0
+      yield* Effect.sync(() =>
+        resilience.publish((at) => {
+          made++
+          return { _tag: "CircuitClosed", at, pipeline: "p" }
+        })
+      )
+      assert.strictEqual(made, 0)
+      const { protect } = yield* Pipeline.make("p", {})
+      yield* protect(Effect.void)
+      const text = yield* scrape
+      assert.strictEqual(sample(text, "resilience_attempts_total", { pipeline: "p" }), 1)
+      assert.isFalse(text.types.has("resilience_attempt_duration_seconds"))
+    }).pipe(Effect.provide(measured({ latencies: false })), fresh))
+
+  it.effect("keeps hostile names inside their labels", () =>
+    Effect.gen(function*() {
+      for (const name of hostileNames) {
+        const { protect } = yield* Pipeline.make(name, { circuitBreaker: { trip } })
+        yield* Effect.ignore(protect(boom, { operation: name }))
+      }
+      const text = yield* scrape
+      for (const name of hostileNames) {
+        assert.strictEqual(sample(text, "resilience_circuit_breaker_state", { pipeline: name, state: "open" }), 1)
+        assert.strictEqual(
+          sample(text, "resilience_attempt_duration_seconds_count", {
+            pipeline: name,
+            operation: name,
+            outcome: "failure"
+          }),
+          1
+        )
+      }
+      assert.strictEqual(new Set(text.samples.map(({ labels }) => labels["pipeline"])).size, hostileNames.length + 1)
+    }).pipe(Effect.provide(measured()), fresh))
+
+  it.effect("can be scraped while pipelines are made, run and are reconfigured", () =>
+    Effect.gen(function*() {
+      const pipelines = yield* Effect.forEach(Array.from({ length: 20 }, (_, n) => n), (n) =>
+        Pipeline.make(`p${n}`, {
+          circuitBreaker: { trip },
+          bulkhead: { concurrency: 5 },
+          rateLimit: { kind: "fixed-window", permits: 1_000, per: "1 seconds" },
+          operations: { o: {} }
+        }))
+      const churn = Effect.forEach(pipelines, (pipeline, n) =>
+        Effect.gen(function*() {
+          for (let round = 1; round <= 20; round++) {
+            yield* pipeline.reconfigure({
+              bulkhead: { concurrency: round },
+              circuitBreaker: round % 2 === 0 ? false : { trip: { kind: "consecutive", failures: round } },
+              operations: { [`o${n % 3}`]: { circuitBreaker: { trip } } }
+            })
+            yield* Effect.exit(pipeline.protect(round % 3 === 0 ? boom : Effect.void, { operation: `o${n % 3}` }))
+            yield* Effect.yieldNow
+          }
+        }), { concurrency: "unbounded" })
+      const scraping = Effect.gen(function*() {
+        let last = new Map<string, number>()
+        for (let n = 0; n < 100; n++) {
+          const text = parsePrometheus(yield* (yield* Metrics.Metrics).prometheus())
+          assert.strictEqual(sample(text, "resilience_pipelines", {}), 20)
+          const counters = new Map<string, number>()
+          for (const { labels, name, value } of text.samples) {
+            if (!name.endsWith("_total")) continue
+            const key = name + JSON.stringify(labels)
+            assert.isFalse(counters.has(key), `twice: ${key}`)
+            counters.set(key, value)
+          }
+          for (const [key, value] of last) assert.isAtLeast(counters.get(key) ?? 0, value, key)
+          last = counters
+          yield* pauses(3)
+        }
+        return last
+      })
+      yield* Effect.all([churn, scraping], { concurrency: "unbounded" })
+      const text = yield* scrape
+      for (let n = 0; n < 20; n++) {
+        assert.strictEqual(sample(text, "resilience_concurrency_limit", { pipeline: `p${n}`, policy: "bulkhead" }), 20)
+      }
+    }).pipe(Effect.provide(measured()), fresh))
+
+  it.effect("answers with the last reading where a policy breaks under the one who reads", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", {})
+      yield* protect(Effect.void)
+      const resilience = yield* Resilience.Resilience
+      let broken = false
+      const fragile = Resilience.Resilience.of({
+        ...resilience,
+        snapshots: Effect.suspend(() => broken ? Effect.die("bug") : resilience.snapshots)
+      })
+      yield* Effect.gen(function*() {
+        broken = true
+        yield* protect(Effect.void)
+        assert.strictEqual(sample(yield* scrape, "resilience_attempts_total", { pipeline: "p" }), 1)
+        broken = false
+        assert.strictEqual(sample(yield* scrape, "resilience_attempts_total", { pipeline: "p" }), 2)
+      }).pipe(Effect.provide(Layer.provide(Metrics.layer(), Layer.succeed(Resilience.Resilience, fragile))))
+    }).pipe(Effect.provide(Resilience.layer), fresh))
+
+  it("refuses bad options when the layer is made", () => {
+    assertRefused([
+      [() => Metrics.layer({ boundaries: [] }), "boundaries must be finite numbers above zero that rise"],
+      [() => Metrics.layer({ boundaries: [1, 1] }), "boundaries"],
+      [() => Metrics.layer({ boundaries: [0.1, Infinity] }), "boundaries"],
+      [() => Metrics.layer({ maxOperations: -1 }), "maxOperations must be an integer >= 0"],
+      [() => Metrics.layer({ latency: true } as never), "unknown option \"latency\""]
+    ])
+  })
+})
