@@ -1,5 +1,5 @@
 /**
- * What needs Node: the connections under an HTTP client.
+ * What needs Node: the connections under an HTTP client, a port for what one's own look at.
  *
  * Needs `@effect/platform-node`, an optional peer dependency.
  *
@@ -7,3 +7,5 @@
  */
 
 export * as ConnectionPool from "./ConnectionPool.ts"
+
+export * as StatusPort from "./StatusPort.ts"

@@ -215,7 +215,12 @@ export type Service = typeof Service.Type
  * @category models
  * @since 0.1.0
  */
-export const Status = Schema.Struct({ at: Schema.Finite, services: Schema.Array(Service) })
+export const Status = Schema.Struct({
+  at: Schema.Finite,
+  /** Since when the server has looked: what was before is not known. */
+  since: Schema.Finite,
+  services: Schema.Array(Service)
+})
 
 /**
  * All services at one time.
@@ -256,6 +261,8 @@ export type Change = typeof Change.Type
  */
 export const Frame = Schema.Struct({
   at: Schema.Finite,
+  /** Since when the server has looked: what was before is not known. */
+  since: Schema.Finite,
   /** Goes up by one with each state that frames were made of. */
   version: Schema.Natural,
   full: Schema.Boolean,

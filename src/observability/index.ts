@@ -8,6 +8,14 @@
  * @since 0.1.0
  */
 
+export * as Metrics from "./Metrics.ts"
+
+export * as Dashboard from "./Dashboard.ts"
+
 export * as Recoveries from "./Recoveries.ts"
 
-export * as Metrics from "./Metrics.ts"
+export * as Status from "./Status.ts"
+
+export * as StatusApi from "./StatusApi.ts"
+
+export * as StatusServer from "./StatusServer.ts"

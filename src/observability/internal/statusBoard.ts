@@ -58,6 +58,11 @@ export class Board {
   private version = 0
   private at = 0
   private shared = new Map<number, Uint8Array>()
+  private readonly since: number
+
+  constructor(since: number) {
+    this.since = since
+  }
 
   /** Takes in how all services are now. */
   update(at: number, services: ReadonlyArray<Status.ServiceState>): void {
@@ -98,19 +103,23 @@ export class Board {
       for (const { text, version } of row.members.values()) if (version > since) members.push(text)
       services.push(`{${members.join(",")}}`)
     }
-    const made = event(this.at, this.version, since === 0, services)
+    const made = this.event(this.at, this.version, since === 0, services)
     if (this.shared.size < maxShared) this.shared.set(since, made)
     return made
   }
 
   /** Nothing has changed. */
   alive(at: number, version: number): Uint8Array {
-    return event(at, version, false, [])
+    return this.event(at, version, false, [])
+  }
+
+  private event(at: number, version: number, full: boolean, services: ReadonlyArray<string>): Uint8Array {
+    const { since } = this
+    return encoder.encode(
+      `data: {"at":${at},"since":${since},"version":${version},"full":${full},"services":[${services.join(",")}]}\n\n`
+    )
   }
 }
-
-const event = (at: number, version: number, full: boolean, services: ReadonlyArray<string>): Uint8Array =>
-  encoder.encode(`data: {"at":${at},"version":${version},"full":${full},"services":[${services.join(",")}]}\n\n`)
 
 /** What a client has been given. */
 interface Given {
@@ -125,7 +134,7 @@ interface Given {
  */
 export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const board = new Board()
+    const board = new Board(reader.since)
     const someone = Latch.makeUnsafe()
     const over = Deferred.makeUnsafe<void>()
     let clients = 0

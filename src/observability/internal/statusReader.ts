@@ -14,6 +14,8 @@ import { listening } from "./listening.ts"
 import { timelineOf, worseFirst } from "./worst.ts"
 
 export interface Reader {
+  /** Since when, by the wall clock. */
+  readonly since: number
   /** All services, without the counters of their breakers. */
   readonly states: Effect.Effect<{ readonly at: number; readonly services: ReadonlyArray<Status.ServiceState> }>
   /** All services, with everything. */
@@ -67,6 +69,7 @@ export const make = Effect.fnUntraced(function*(
   resilience: Resilience["Service"],
   recoveries: Recoveries["Service"]
 ): Effect.fn.Return<Reader, never, Scope.Scope> {
+  const since = yield* Clock.currentTimeMillis
   const latencies = new Map<string, LatencyWindow>()
   yield* listening(resilience, (event, clock) => {
     if (event._tag !== "Attempted") return
@@ -217,10 +220,11 @@ export const make = Effect.fnUntraced(function*(
     const { at, services } = yield* states
     const all: Array<Status.Service> = []
     for (const state of services) all.push(yield* whole(state))
-    return { at, services: all }
+    return { at, since, services: all }
   })
 
   return {
+    since,
     states,
     status,
     service: (name) =>
