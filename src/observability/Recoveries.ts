@@ -172,7 +172,8 @@ class Memory {
         if (event.outcome === "Failure" || event.outcome === "Overload") this.failed(event.pipeline, event)
         return
       case "CircuitOpened": {
-        if (event.reason !== undefined) this.failed(event.pipeline, event)
+        // of an operation with a breaker of its own; what is no object may be the result of a slow call
+        if (typeof event.reason === "object" && event.reason !== null) this.failed(event.pipeline, event)
         const past = this.changed(event, { at: event.at, to: "Open" })
         past.openings++
         past.downSince ??= monotonicMillis(clock)

@@ -19,3 +19,5 @@ export * as Status from "./Status.ts"
 export * as StatusApi from "./StatusApi.ts"
 
 export * as StatusServer from "./StatusServer.ts"
+
+export * as LogLines from "./LogLines.ts"

@@ -1,0 +1,184 @@
+/** An event in words, and as annotations. */
+import * as Duration from "effect/Duration"
+import { guarded } from "../../internal/guarded.ts"
+import type { ResilienceEvent } from "../../ResilienceEvent.ts"
+import { errorKind } from "./errorKind.ts"
+import { clean } from "./text.ts"
+
+/**
+ * An event as a line for people, and as annotations for programs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Line {
+  readonly level: "Error" | "Warn" | "Info" | "Debug"
+  readonly text: string
+  /** `event`, `service`, and, where there is one: `operation`, `call`, `attempt`, `attempts`, `waitMs`, `elapsedMs`, `outcome`, `error`, `state`, `key`. */
+  readonly annotations: Readonly<Record<string, string | number>>
+}
+
+/** A duration, to the millisecond. */
+const time = (duration: Duration.Duration): string => {
+  const millis = Math.round(Duration.toMillis(duration))
+  return millis === 0 ? "0ms" : Duration.format(Duration.millis(millis))
+}
+
+const because: Readonly<Record<string, string>> = {
+  budget: "the retry budget is empty",
+  retryAfter: "it asks to wait too long",
+  deadline: "there is no time left",
+  circuitBreaker: "the circuit breaker is open",
+  committed: "the work has committed itself"
+}
+
+const policies: Readonly<Record<string, string>> = {
+  circuitBreaker: "circuit breaker",
+  bulkhead: "bulkhead",
+  rateLimit: "rate limit",
+  adaptiveLimit: "adaptive limit",
+  throttle: "throttle"
+}
+
+const limits: Readonly<Record<string, string>> = {
+  attempt: "an attempt has had its time",
+  total: "the call has had its time",
+  deadline: "the caller's deadline has passed",
+  firstElement: "the first element did not come in time",
+  idle: "the next element did not come in time"
+}
+
+const modes: Readonly<Record<string, string>> = {
+  forcedOpen: "open",
+  forcedClosed: "closed",
+  disabled: "off",
+  metricsOnly: "only counting"
+}
+
+/** What the event says, after who it is about. */
+const said = (event: ResilienceEvent, reason: (reason: unknown) => string): readonly [Line["level"], string] => {
+  switch (event._tag) {
+    case "Attempted": {
+      const after = `after ${time(event.elapsed)}`
+      const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
+      switch (event.outcome) {
+        case "Success":
+          return ["Debug", `attempt ${event.attempt} succeeded ${after}`]
+        case "Overload":
+          return ["Debug", `attempt ${event.attempt} met an overload ${after}${error}`]
+        case "Ignored":
+          return ["Debug", `attempt ${event.attempt} was cut short ${after}`]
+        default:
+          return ["Debug", `attempt ${event.attempt} failed ${after}${error}`]
+      }
+    }
+    case "Retrying":
+      return [
+        "Warn",
+        `attempt ${event.attempt} of ${event.attempts} failed (${reason(event.reason)}), next in ${time(event.delay)}`
+      ]
+    case "RetryDeclined":
+      return [
+        "Warn",
+        `attempt ${event.attempt} failed (${reason(event.reason)}), not tried again: ${because[event.because]}`
+      ]
+    case "RetriesExhausted":
+      return ["Error", `gave up after ${event.attempts} attempts (${reason(event.reason)})`]
+    case "Hedged":
+      return ["Debug", `hedge ${event.hedge} started`]
+    case "HedgeWon":
+      return ["Debug", `hedge ${event.hedge} answered first`]
+    case "Refused": {
+      const again = event.retryAfter === undefined ? "" : `, worth asking again in ${time(event.retryAfter)}`
+      return ["Warn", `refused by the ${policies[event.by]}${again}`]
+    }
+    case "TimedOut":
+      return ["Warn", `timed out: ${limits[event.limit]}`]
+    case "FellBack":
+      return ["Warn", `answered by the fallback (${reason(event.reason)})`]
+    case "CacheHit": {
+      const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
+      return event.isStale
+        ? ["Info", `answered from the cache, ${time(event.age)} old and stale${error}`]
+        : ["Debug", `answered from the cache, ${time(event.age)} old${error}`]
+    }
+    case "CacheRefreshFailed":
+      return ["Warn", `the cached value could not be refreshed (${reason(event.reason)}), and is kept`]
+    case "ChaosInjected":
+      return ["Info", `chaos injected: ${event.fault}`]
+    case "CircuitOpened": {
+      const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
+      const again = event.from === "HalfOpen" ? " again, a probe has failed" : ""
+      return ["Error", `circuit breaker opened${again}${error}, next probe in ${time(event.openFor)}`]
+    }
+    case "CircuitHalfOpened":
+      return ["Info", "circuit breaker half-open, first probe"]
+    case "CircuitClosed":
+      return ["Info", "circuit breaker closed"]
+    case "CircuitForced":
+      return ["Warn", `circuit breaker forced by hand: ${modes[event.mode]}`]
+    case "CircuitReleased":
+      return ["Info", `circuit breaker no longer forced, and ${event.state.toLowerCase()}`]
+    case "CircuitReset":
+      return ["Info", "circuit breaker reset by hand, and closed"]
+    case "CircuitRestored":
+      return ["Info", `circuit breaker restored from a snapshot, and ${event.state.toLowerCase()}`]
+    case "CircuitThresholdPassed":
+      return ["Warn", "circuit breaker would have opened, but only counts"]
+    case "Reconfigured":
+      return ["Info", "reconfigured"]
+  }
+}
+
+const states: Readonly<Record<string, string>> = {
+  CircuitOpened: "open",
+  CircuitHalfOpened: "half-open",
+  CircuitClosed: "closed",
+  CircuitForced: "forced",
+  CircuitReset: "closed"
+}
+
+const annotationsOf = (event: ResilienceEvent): Record<string, string | number> => {
+  const long = (text: string) => clean(text, 500)
+  const state = "state" in event ? event.state.toLowerCase() : states[event._tag]
+  return {
+    event: event._tag,
+    service: long(event.pipeline),
+    ...("operation" in event && event.operation !== "" ? { operation: long(event.operation) } : {}),
+    ...("call" in event && event.call !== 0 ? { call: event.call } : {}),
+    ...("attempt" in event ? { attempt: event.attempt } : {}),
+    ...("attempts" in event ? { attempts: event.attempts } : {}),
+    ...("delay" in event ? { waitMs: Duration.toMillis(event.delay) } : {}),
+    ...("elapsed" in event ? { elapsedMs: Duration.toMillis(event.elapsed) } : {}),
+    ...("outcome" in event ? { outcome: event.outcome } : {}),
+    ...("reason" in event && event.reason !== undefined && !("outcome" in event && event.outcome === "Success")
+      ? { error: clean(errorKind(event.reason)) }
+      : {}),
+    ...(state === undefined ? {} : { state }),
+    ...("mode" in event ? { mode: event.mode } : {}),
+    ...("key" in event && event.key !== undefined ? { key: long(event.key) } : {})
+  }
+}
+
+const lineWith = (event: ResilienceEvent, reason: (reason: unknown) => string): Line => {
+  const operation = "operation" in event && event.operation !== "" ? ` ${clean(event.operation)}` : ""
+  const key = "key" in event && event.key !== undefined ? ` [${clean(event.key)}]` : ""
+  const [level, words] = said(event, reason)
+  return { level, text: `${clean(event.pipeline)}${operation}${key}: ${words}`, annotations: annotationsOf(event) }
+}
+
+const kind = (reason: unknown): string => clean(errorKind(reason))
+
+const kindAndMessage = (reason: unknown): string => {
+  const message = guarded(() =>
+    typeof reason === "object" && reason !== null && "message" in reason && typeof reason.message === "string"
+      ? reason.message
+      : ""
+  )
+  return message === undefined || message === "" ? kind(reason) : `${kind(reason)}: ${clean(message)}`
+}
+
+export const lineOf = (event: ResilienceEvent): Line => lineWith(event, kind)
+
+/** The line, with the message of the error. */
+export const withMessage = (event: ResilienceEvent): Line => lineWith(event, kindAndMessage)
