@@ -22,6 +22,9 @@ import type { Reader } from "./statusReader.ts"
 /** Between two readings, in milliseconds. */
 const interval = 250
 
+/** A reading may be early by this, in milliseconds. */
+const slack = 5
+
 /** So long after its last frame a client is told that the connection is alive, in milliseconds. */
 const heartbeat = 5_000
 
@@ -136,13 +139,18 @@ export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>
   Effect.gen(function*() {
     const board = new Board(reader.since)
     const someone = Latch.makeUnsafe()
-    const over = Deferred.makeUnsafe<void>()
+    let isOver = false
     let clients = 0
     let next = Deferred.makeUnsafe<void>()
 
     const read = Effect.map(reader.states, ({ at, services }) => board.update(at, services))
 
-    yield* Effect.addFinalizer(() => Deferred.succeed(over, undefined))
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        isOver = true
+        return Deferred.succeed(next, undefined)
+      })
+    )
     yield* Effect.sleep(interval).pipe(
       Effect.andThen(someone.await),
       Effect.andThen(read),
@@ -168,11 +176,14 @@ export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>
       if (clients === 0) someone.closeUnsafe()
     })
 
-    const frameFor = (given: Given): Effect.Effect<Uint8Array> =>
+    const frameFor = (given: Given): Effect.Effect<Uint8Array | undefined> =>
       Effect.clockWith((clock) => {
+        if (isOver) return Effect.undefined
         const now = monotonicMillis(clock)
         const since = given.version
-        if (since !== board.current) {
+        // the first frame comes at any time, and the reading that follows it may be too near
+        const isTooSoon = since > 0 && now - given.at < interval - slack
+        if (since !== board.current && !isTooSoon) {
           given.version = board.current
           given.at = now
           return Effect.succeed(board.frame(since))
@@ -187,11 +198,12 @@ export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>
     return Stream.unwrap(Effect.gen(function*() {
       yield* Effect.acquireRelease(come, () => leave)
       const given: Given = { version: 0, at: monotonicMillis(yield* Clock.Clock) }
-      const first = Stream.fromEffect(Effect.suspend(() => frameFor(given)))
-      // frames are made at readings alone, so that a client that was late is not given two at once
-      const further = Stream.fromEffectRepeat(
-        Effect.andThen(Effect.suspend(() => Deferred.await(next)), Effect.suspend(() => frameFor(given)))
-      )
-      return Stream.concat(first, further)
-    })).pipe(Stream.interruptWhen(Deferred.await(over)))
+      // nothing is made before it is asked for, so that a client that was late gets the latest; and, but for the
+      // first, only at readings, so that it does not get two at once
+      return Stream.unfold(true, (isFirst) =>
+        Effect.map(
+          Effect.andThen(isFirst ? Effect.void : Effect.suspend(() => Deferred.await(next)), frameFor(given)),
+          (frame) => frame === undefined ? undefined : [frame, false] as const
+        ))
+    }))
   })
