@@ -3,7 +3,8 @@
  * dashboard, metrics.
  *
  * It listens on loopback alone unless it is told otherwise, since what is served there
- * asks nobody for a token.
+ * asks nobody for a token. When it ends, it waits a tenth of a second for answers that
+ * are under way, and cuts the streams of changes.
  *
  * @since 0.1.0
  */
@@ -62,6 +63,7 @@ export const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =
   const port = integer("StatusPort", "port", options.port, 0, 65_535)
   const host = options.host === undefined ? "127.0.0.1" : nonEmpty("StatusPort", "host", options.host)
   return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
-    Layer.provideMerge(NodeHttpServer.layer(createServer, { port, host }))
+    // those who follow the changes would be waited for
+    Layer.provideMerge(NodeHttpServer.layer(createServer, { port, host, gracefulShutdownTimeout: "100 millis" }))
   )
 }
