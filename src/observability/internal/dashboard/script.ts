@@ -123,7 +123,7 @@ const span = (length) => {
 }
 const sinceOf = ({ mode, nextProbe, openSince, state }) => {
   if (state === null || state === "Closed" || openSince === null) return ""
-  const parts = ["since " + clock(openSince) + " (" + span(serverNow() - openSince) + ")"]
+  const parts = ["since " + clock(openSince) + " (" + span(Math.max(1000, serverNow() - openSince)) + ")"]
   if (state === "Open" && nextProbe !== null) {
     const left = nextProbe - serverNow()
     parts.push(left > 0 ? "probe in " + span(Math.max(1000, left)) : "next call is a probe")
@@ -415,7 +415,7 @@ document.addEventListener("keydown", (event) => {
 // ------------------------------------------------------------------ one service
 
 const facts = [
-  ["Open since", ({ known }) => known.openSince === null ? "–" : clock(known.openSince) + " (" + span(serverNow() - known.openSince) + ")"],
+  ["Open since", ({ known }) => known.openSince === null ? "–" : clock(known.openSince) + " (" + span(Math.max(1000, serverNow() - known.openSince)) + ")"],
   ["Next probe", ({ known: { nextProbe } }) => nextProbe === null ? "–" : nextProbe <= serverNow() ? "with the next call" : clock(nextProbe) + " (in " + span(Math.max(1000, nextProbe - serverNow())) + ")"],
   ["Openings", ({ known }) => known.recovery.openings],
   ["Recoveries", ({ known }) => known.recovery.recoveries],

@@ -3,7 +3,7 @@ export const style = String.raw`
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --line: #dfe3e8; --text: #16202c; --soft: #566270; --focus: #1f5fd0;
-  --good: #1a7f4b; --good-soft: #dff3e7; --bad: #c0262d; --bad-soft: #fde4e4; --warn: #8a5a00; --warn-soft: #fdf0d0;
+  --good: #146b3e; --good-soft: #dff3e7; --bad: #c0262d; --bad-soft: #fde4e4; --warn: #805300; --warn-soft: #fdf0d0;
   --hand: #6a3fc0; --hand-soft: #ece4fb; --none: #5c6773; --none-soft: #e9edf1;
   --strip-good: #7cc79a; --strip-bad: #d8434a; --strip-warn: #e5a92c; --strip-hand: #9a79de; --strip-none: #d5dbe1;
 }

@@ -1,0 +1,59 @@
+/** A real Chromium for tests, driven from outside, with a profile of its own. */
+import { Effect, type Scope } from "effect"
+import { accessSync, constants } from "node:fs"
+import { delimiter, join } from "node:path"
+import { chromium, type Page } from "playwright-core"
+
+/** Where it is installed, if it is. */
+export const executable: string | undefined = (process.env["PATH"] ?? "").split(delimiter)
+  .flatMap((folder) => ["chromium", "chromium-browser", "google-chrome"].map((name) => join(folder, name)))
+  .find((file) => {
+    try {
+      accessSync(file, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+
+const args = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync"
+]
+
+export interface Opened {
+  readonly page: Page
+  /** What the console and the page have complained about. */
+  readonly complaints: ReadonlyArray<string>
+}
+
+/** Opens a page, and ends with the scope. */
+export const open = (
+  executablePath: string,
+  url: string,
+  viewport: { readonly width: number; readonly height: number }
+): Effect.Effect<Opened, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const browser = yield* Effect.acquireRelease(
+      Effect.promise(() => chromium.launch({ executablePath, args })),
+      (browser) => Effect.promise(() => browser.close())
+    )
+    const page = yield* Effect.promise(() => browser.newPage({ viewport }))
+    const complaints: Array<string> = []
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text())
+    })
+    page.on("pageerror", (error) => complaints.push(String(error)))
+    page.on("dialog", (dialog) => {
+      complaints.push(`a dialog: ${dialog.message()}`)
+      void dialog.dismiss()
+    })
+    yield* Effect.promise(() => page.goto(url))
+    return { page, complaints }
+  })
