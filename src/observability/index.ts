@@ -21,3 +21,7 @@ export * as StatusApi from "./StatusApi.ts"
 export * as StatusServer from "./StatusServer.ts"
 
 export * as LogLines from "./LogLines.ts"
+
+export * as Alerts from "./Alerts.ts"
+
+export * as Notify from "./Notify.ts"

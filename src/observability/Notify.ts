@@ -1,0 +1,168 @@
+/**
+ * Where alerts and error reports go: to the log, to a webhook, to any effect.
+ *
+ * A handler has a fiber and a queue of its own. One that fails has its failure
+ * logged and gets the next; one that is slow holds up nobody else, and loses the
+ * oldest where more than 1,000 wait for it; one that takes more than a minute is
+ * interrupted. No handler ever touches a call.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Redacted from "effect/Redacted"
+import * as ResilientHttpClient from "../http/ResilientHttpClient.ts"
+import { nonEmpty, onlyKeys, optionalFunction, refuse } from "../internal/options.ts"
+import * as Pipeline from "../Pipeline.ts"
+import type { Resilience } from "../Resilience.ts"
+
+/**
+ * What alerts and error reports have in common: plain data, fit for JSON.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Notification {
+  /** The same for all that is told of one episode, or of one group of errors. */
+  readonly id: string
+  readonly pipeline: string
+  readonly level: "Error" | "Warn" | "Info"
+  /** In one line, for people. */
+  readonly text: string
+}
+
+/**
+ * What is done with a notification.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handler<in N extends Notification = Notification, out R = never> = (
+  notification: N
+) => Effect.Effect<unknown, unknown, R>
+
+/**
+ * Logs the text, with all else as annotations.
+ *
+ * @category handlers
+ * @since 0.1.0
+ */
+export const log: Handler = ({ level, text, ...rest }) =>
+  Effect.annotateLogs(Effect.logWithLevel(level)(text), { ...rest })
+
+/**
+ * What a webhook is made from.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WebhookOptions {
+  /** Where notifications are posted. Often it holds a secret, so it is never shown. */
+  readonly url: string | URL | Redacted.Redacted<string | URL>
+  /** Headers of every request. Those that hold a secret are `Redacted`. */
+  readonly headers?: Readonly<Record<string, string | Redacted.Redacted<string>>> | undefined
+  /** The body, as JSON. Default: the notification, whose `text` many chat services show as it is. */
+  readonly body?: ((notification: Notification) => unknown) | undefined
+  /** The name of the pipeline that protects it. Default: `"webhook"`. Two webhooks need two names. */
+  readonly name?: string | undefined
+  /**
+   * How it is protected. Default: 3 retries within 30 seconds, 5 seconds for each
+   * attempt, and a circuit breaker.
+   */
+  readonly pipeline?: Pipeline.Options | undefined
+}
+
+const module_ = "Notify.webhook"
+
+const defaultPipeline = {
+  totalTimeout: "30 seconds",
+  retry: { times: 3 },
+  circuitBreaker: {},
+  attemptTimeout: "5 seconds"
+} satisfies Pipeline.Options
+
+const urlOf = (url: WebhookOptions["url"]): URL => {
+  const text = String(Redacted.isRedacted(url) ? Redacted.value(url) : url)
+  // the text of a bad one is not shown: it may hold a secret
+  return URL.canParse(text) ? new URL(text) : refuse(module_, "url", "an absolute URL", "something else")
+}
+
+const text = (value: string | Redacted.Redacted<string>): string =>
+  Redacted.isRedacted(value) ? Redacted.value(value) : value
+
+/**
+ * Posts notifications to a URL, under a pipeline of its own. Each has an
+ * `Idempotency-Key`, so that it may be sent again. It fails where the answer's
+ * status is not a 2xx, and is silent on what happens to its own pipeline.
+ *
+ * A bad option throws a `RangeError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpClient, HttpClientResponse } from "effect/http"
+ * import { Resilience } from "effect-resilience"
+ * import { Notify } from "effect-resilience/observability"
+ *
+ * const chat = HttpClient.make((request) =>
+ *   Effect.sync(() => {
+ *     console.log(request.method, request.body._tag) // => POST Uint8Array
+ *     return HttpClientResponse.fromWeb(request, new Response("ok"))
+ *   })
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const tell = yield* Notify.webhook({ url: "https://chat.example/hooks/secret" })
+ *   yield* tell({ id: "1", pipeline: "billing", level: "Error", text: "billing is down" })
+ * })
+ *
+ * await program.pipe(
+ *   Effect.provideService(HttpClient.HttpClient, chat),
+ *   Effect.provide(Resilience.layer),
+ *   Effect.runPromise
+ * )
+ * ```
+ *
+ * @category handlers
+ * @since 0.1.0
+ */
+export const webhook = (
+  options: WebhookOptions
+): Effect.Effect<Handler, never, HttpClient.HttpClient | Resilience> => {
+  onlyKeys(module_, options, ["url", "headers", "body", "name", "pipeline"])
+  const url = urlOf(options.url)
+  const name = nonEmpty(module_, "name", options.name ?? "webhook")
+  const body = optionalFunction(module_, "body", options.body) ?? ((notification) => notification)
+  const made = Pipeline.fromSettings(Pipeline.settings(name, options.pipeline ?? defaultPipeline))
+  const headers = Object.entries(options.headers ?? {})
+  return Effect.gen(function*() {
+    const pipeline = yield* made
+    // the path may hold a secret, and the operation is in every event
+    const client = ResilientHttpClient.make(yield* HttpClient.HttpClient, pipeline, { operation: () => "notify" })
+    let sent = 0
+    return (notification) => {
+      if (notification.pipeline === name) return Effect.void
+      const key = `${notification.id}-${++sent}`
+      return Effect.gen(function*() {
+        const request = yield* HttpClientRequest.post(url).pipe(
+          HttpClientRequest.setHeaders(headers.map(([name, value]) => [name, text(value)] as const)),
+          HttpClientRequest.setHeader("idempotency-key", key),
+          HttpClientRequest.bodyJson(body(notification))
+        )
+        const response = yield* client.execute(request)
+        // a connection whose answer is not read does not come back
+        yield* Effect.ignore(Effect.timeout(response.text, "5 seconds"))
+        if (response.status < 200 || response.status > 299) return yield* Effect.fail(new NotAccepted(response.status))
+      })
+    }
+  })
+}
+
+/** The receiver has answered with another status than a 2xx. */
+class NotAccepted {
+  readonly _tag: string
+  constructor(status: number) {
+    this._tag = `Status${status}`
+  }
+}

@@ -1,0 +1,40 @@
+/** Handing notifications to handlers, each at its own pace and in a fiber of its own. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import type { Handler, Notification } from "../Notify.ts"
+import { errorKind } from "./errorKind.ts"
+import { clean } from "./text.ts"
+
+/** How many notifications wait for a handler that is slow, before the oldest is lost. */
+const capacity = 1_000
+
+/** The longest that a handler may take for one. */
+const longest = "1 minutes"
+
+/** Starts the handlers; what is returned never fails and never waits. */
+export const delivering = <N extends Notification, R>(
+  handlers: ReadonlyArray<Handler<N, R>>
+): Effect.Effect<(notification: N) => void, never, Scope.Scope | R> =>
+  Effect.gen(function*() {
+    const queues: Array<Queue.Queue<N>> = []
+    for (const handler of handlers) {
+      const queue = yield* Queue.sliding<N>(capacity)
+      queues.push(queue)
+      const one = Effect.flatMap(Queue.take(queue), (notification) =>
+        Effect.suspend(() => handler(notification)).pipe(
+          Effect.timeout(longest),
+          Effect.catchCause((cause) =>
+            Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.logWarning(
+              `could not tell of "${clean(notification.text)}" (${clean(errorKind(Cause.squash(cause)))})`
+            )
+          ),
+          Effect.exit
+        ))
+      yield* Effect.forkScoped(Effect.forever(one))
+    }
+    return (notification) => {
+      for (const queue of queues) Queue.offerUnsafe(queue, notification)
+    }
+  })

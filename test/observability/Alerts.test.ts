@@ -1,0 +1,365 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Layer, Logger, Redacted, Schema } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { TestClock } from "effect/testing"
+import { AdaptiveLimit, Pipeline, Resilience, RetryBudget } from "../../src/index.ts"
+import { Alerts, Notify } from "../../src/observability/index.ts"
+import * as TestServer from "../http/server.ts"
+import { assertRefused, boom, present } from "../support.ts"
+import { hostileNames } from "./names.ts"
+
+const trip = { kind: "consecutive", failures: 1 } as const
+
+/** Alerts into a list. */
+const watched = (rules: ReadonlyArray<Alerts.Rule>, further: ReadonlyArray<Notify.Handler> = []) => {
+  const alerts: Array<Alerts.Alert> = []
+  const keep: Notify.Handler<Alerts.Alert> = (alert) => Effect.sync(() => alerts.push(alert))
+  const layer = Alerts.layer({ rules, handlers: [...further, keep] }).pipe(Layer.provideMerge(Resilience.layerTest()))
+  const told = () => alerts.map(({ kind, pipeline, state }) => `${pipeline} ${kind} ${state}`)
+  return { alerts, layer, told }
+}
+
+const seconds = (n: number) => TestClock.adjust(Duration.seconds(n))
+
+/** Lets others run until something holds. */
+const until = (holds: () => boolean) =>
+  Effect.gen(function*() {
+    for (let turns = 0; turns < 20_000 && !holds(); turns++) yield* Effect.yieldNow
+  })
+
+describe("Alerts", () => {
+  it.effect("B9: tell once when a breaker opens, and once when it has recovered", () => {
+    const { alerts, layer } = watched([{ kind: "opened" }])
+    return Effect.gen(function*() {
+      yield* TestClock.setTime(1_000_000)
+      const { protect } = yield* Pipeline.make("billing", { circuitBreaker: { trip, open: "30 seconds" } })
+      yield* Effect.exit(protect(boom))
+      yield* seconds(10)
+      for (let n = 0; n < 10; n++) yield* Effect.exit(protect(boom))
+      // two probes that fail belong to the same episode
+      for (let n = 0; n < 2; n++) {
+        yield* seconds(30)
+        yield* Effect.exit(protect(boom))
+      }
+      yield* seconds(30)
+      yield* protect(Effect.void)
+      yield* seconds(10)
+      const id = present(alerts[0]).id
+      assert.deepStrictEqual(alerts, [
+        {
+          id,
+          state: "raised",
+          rule: "opened",
+          kind: "opened",
+          pipeline: "billing",
+          level: "Error",
+          since: 1_000_000,
+          at: 1_000_000,
+          text: "billing: circuit breaker open (Boom)"
+        },
+        {
+          id,
+          state: "recovered",
+          rule: "opened",
+          kind: "opened",
+          pipeline: "billing",
+          level: "Info",
+          since: 1_000_000,
+          at: 1_100_000,
+          lasted: 100_000,
+          text: "billing: circuit breaker closed after 1m 40s"
+        }
+      ])
+      // another episode has another id
+      yield* Effect.exit(protect(boom))
+      yield* seconds(1)
+      assert.notStrictEqual(present(alerts[2]).id, id)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tell of a breaker that stays open, and end when somebody resets it", () => {
+    const { alerts, layer, told } = watched([{ kind: "open-longer", than: "5 minutes" }])
+    return Effect.gen(function*() {
+      const { circuitBreaker, protect } = yield* Pipeline.make("p", { circuitBreaker: { trip, open: "1 hours" } })
+      yield* Effect.exit(protect(boom))
+      yield* seconds(299)
+      assert.deepStrictEqual(told(), [])
+      yield* seconds(2)
+      assert.deepStrictEqual(told(), ["p open-longer raised"])
+      yield* seconds(1_000)
+      yield* present(circuitBreaker).reset
+      yield* seconds(1)
+      assert.deepStrictEqual(told(), ["p open-longer raised", "p open-longer recovered"])
+      assert.strictEqual(alerts[0]?.text, "p: circuit breaker open for 5m")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tell of a breaker that flaps, and of its peace", () => {
+    const { layer, told } = watched([{ kind: "flapping", openings: 3, within: "1 minutes", name: "unsteady" }])
+    return Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", { circuitBreaker: { trip, open: "5 seconds" } })
+      const flap = Effect.gen(function*() {
+        yield* Effect.exit(protect(boom))
+        yield* seconds(5)
+        yield* protect(Effect.void)
+        yield* seconds(5)
+      })
+      yield* flap
+      yield* flap
+      assert.deepStrictEqual(told(), [])
+      yield* flap
+      assert.deepStrictEqual(told(), ["p flapping raised"])
+      yield* flap
+      yield* seconds(45)
+      assert.strictEqual(told().length, 1)
+      yield* seconds(10)
+      assert.deepStrictEqual(told(), ["p flapping raised", "p flapping recovered"])
+      // once a minute is no flapping
+      for (let n = 0; n < 5; n++) {
+        yield* flap
+        yield* seconds(50)
+      }
+      assert.strictEqual(told().length, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tell of a rate of errors, of refusals too, and only when it was well for the whole time", () => {
+    const { alerts, layer, told } = watched([
+      { kind: "error-rate", threshold: 0.5, within: "1 minutes", minimumCalls: 10 }
+    ])
+    return Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", {
+        circuitBreaker: { trip: { kind: "consecutive", failures: 5 }, open: "10 minutes" }
+      })
+      for (let n = 0; n < 9; n++) yield* Effect.exit(protect(boom))
+      yield* seconds(2)
+      assert.deepStrictEqual(told(), [])
+      // refused by now
+      yield* Effect.exit(protect(boom))
+      yield* seconds(2)
+      assert.deepStrictEqual(told(), ["p error-rate raised"])
+      assert.strictEqual(alerts[0]?.text, "p: 100% of 10 calls failed within 1m")
+      for (let n = 0; n < 120; n++) {
+        yield* Effect.exit(protect(boom))
+        yield* seconds(1)
+      }
+      assert.strictEqual(told().length, 1)
+      yield* seconds(500)
+      yield* protect(Effect.void)
+      yield* seconds(1)
+      assert.deepStrictEqual(told(), ["p error-rate raised", "p error-rate recovered"])
+      // half of a hundred is at the threshold, a third is below
+      for (let n = 0; n < 99; n++) yield* Effect.exit(protect(n % 3 === 0 ? boom : Effect.void))
+      yield* seconds(2)
+      assert.strictEqual(told().length, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tell of an empty budget, and of a limit that shrinks", () => {
+    const { alerts, layer, told } = watched([
+      { kind: "budget-empty", within: "10 seconds" },
+      { kind: "limit-shrinking", to: 0.5, within: "1 minutes" }
+    ])
+    return Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      const budget = yield* resilience.part("retryBudget", "b", RetryBudget.settings({ share: 0.01, minimum: 1 }))
+      const limit = yield* resilience.part(
+        "adaptiveLimit",
+        "l",
+        AdaptiveLimit.settings({ initial: 100, min: 10, max: 200 })
+      )
+      yield* seconds(1)
+      assert.isTrue(yield* budget.withdraw)
+      yield* seconds(1)
+      assert.deepStrictEqual(told(), [])
+      for (let n = 0; n < 5; n++) yield* budget.withdraw
+      yield* seconds(2)
+      assert.deepStrictEqual(told(), ["b budget-empty raised"])
+      yield* seconds(12)
+      assert.deepStrictEqual(told(), ["b budget-empty raised", "b budget-empty recovered"])
+
+      yield* limit.reconfigure(AdaptiveLimit.settings({ initial: 40, min: 10, max: 40 }))
+      yield* seconds(2)
+      assert.strictEqual(told().at(-1), "l limit-shrinking raised")
+      assert.strictEqual(alerts.at(-1)?.text, "l: the adaptive limit fell from 100 to 40 within 1m")
+      yield* seconds(300)
+      assert.strictEqual(told().length, 3)
+      yield* limit.reconfigure(AdaptiveLimit.settings({ initial: 60, min: 60, max: 200 }))
+      yield* seconds(2)
+      assert.strictEqual(told().at(-1), "l limit-shrinking recovered")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("are only about the pipelines that a rule names, and about each key for itself", () => {
+    const { alerts, layer } = watched([{ kind: "opened", pipelines: ["hosts"] }])
+    return Effect.gen(function*() {
+      const hosts = yield* Pipeline.make("hosts", { keyedCircuitBreaker: { trip } })
+      const other = yield* Pipeline.make("other", { circuitBreaker: { trip } })
+      yield* Effect.exit(other.protect(boom))
+      for (const key of ["a", "b", "a"]) yield* Effect.exit(hosts.protect(boom, { key }))
+      yield* seconds(1)
+      assert.deepStrictEqual(alerts.map(({ key, pipeline, text }) => [pipeline, key, text]), [
+        ["hosts", "a", "hosts [a]: circuit breaker open (Boom)"],
+        ["hosts", "b", "hosts [b]: circuit breaker open (Boom)"]
+      ])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("see an opening and a closing that no event has told of", () => {
+    const { layer, told } = watched([{ kind: "opened" }])
+    return Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      const { circuitBreaker, protect } = yield* Pipeline.make("p", { circuitBreaker: { trip } })
+      const breaker = present(circuitBreaker)
+      const closed = yield* breaker.snapshot
+      yield* Effect.exit(protect(boom))
+      // so many that the opening is lost
+      yield* Effect.sync(() => {
+        for (let n = 0; n < 10_000; n++) resilience.publish((at) => ({ _tag: "Reconfigured", at, pipeline: "q" }))
+      })
+      yield* seconds(1)
+      assert.deepStrictEqual(told(), ["p opened raised"])
+      yield* breaker.restore(closed)
+      yield* Effect.sync(() => {
+        for (let n = 0; n < 10_000; n++) resilience.publish((at) => ({ _tag: "Reconfigured", at, pipeline: "q" }))
+      })
+      yield* seconds(1)
+      assert.deepStrictEqual(told(), ["p opened raised", "p opened recovered"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("never touch a call, and reach all others, where handlers fail, die, throw or hang", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ message }) => {
+      // the test clock has something to say, too
+      if (String(message).startsWith("could not tell")) logged.push(String(message))
+    })
+    const handlers: ReadonlyArray<Notify.Handler> = [
+      () => Effect.fail({ _tag: "NoRoute", message: "secret" }),
+      () => Effect.die("bug"),
+      () => {
+        throw new Error("no effect at all")
+      },
+      () => Effect.never
+    ]
+    const { alerts, layer } = watched([{ kind: "opened" }], handlers)
+    return Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("hosts", { keyedCircuitBreaker: { trip } })
+      for (let n = 1; n <= 3_000; n++) {
+        const exit = yield* Effect.exit(protect(boom, { key: `${n}` }))
+        assert.isTrue(Exit.isFailure(exit))
+        if (n % 500 === 0) yield* until(() => alerts.length === n)
+      }
+      assert.strictEqual(alerts.length, 3_000)
+      yield* until(() => logged.length === 9_000)
+      assert.strictEqual(logged.length, 9_000)
+      assert.notInclude(logged.join(), "secret")
+      // the one that hangs is given up
+      yield* seconds(61)
+      yield* until(() => logged.length > 9_000)
+      assert.include(logged.at(-1), "could not tell of")
+      assert.include(logged.at(-1), "TimeoutError")
+    }).pipe(Effect.provide(Layer.provide(layer, Logger.layer([logger]))))
+  })
+
+  it.effect("are plain data that a schema describes, whatever the names are", () => {
+    const { alerts, layer } = watched([{ kind: "opened" }, { kind: "error-rate", minimumCalls: 1 }])
+    return Effect.gen(function*() {
+      for (const name of hostileNames) {
+        const { protect } = yield* Pipeline.make(name, { circuitBreaker: { trip } })
+        yield* Effect.exit(protect(boom))
+      }
+      yield* seconds(2)
+      yield* until(() => alerts.length === 2 * hostileNames.length)
+      assert.strictEqual(alerts.length, 2 * hostileNames.length)
+      for (const alert of alerts) {
+        const json: unknown = JSON.parse(JSON.stringify(alert))
+        assert.deepStrictEqual(Schema.decodeUnknownSync(Alerts.Alert)(json), alert)
+        assert.include(hostileNames, alert.pipeline)
+        assert.notMatch(alert.text, /[\p{Cc}\p{Bidi_Control}]/u)
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it("refuse bad rules when the layer is made", () => {
+    const of = (rule: unknown) => () => Alerts.layer({ rules: [rule as Alerts.Rule], handlers: [] })
+    assertRefused([
+      [of({ kind: "closed" }), "kind must be one of opened, open-longer"],
+      [of({ kind: "opened", within: "1 minutes" }), "Alerts.layer: opened: unknown option \"within\""],
+      [of({ kind: "open-longer", than: 0 }), "than must be a finite duration above zero"],
+      [of({ kind: "flapping", openings: 1 }), "openings must be an integer from 2"],
+      [of({ kind: "error-rate", threshold: 0 }), "threshold must be above 0 and at most 1"],
+      [of({ kind: "limit-shrinking", to: 2 }), "to must be above 0 and at most 1"],
+      [of({ kind: "opened", pipelines: "p" }), "pipelines must be a list of names"],
+      [() => Notify.webhook({ url: "/hooks/secret" }), "url must be an absolute URL, got \"something else\""]
+    ])
+  })
+})
+
+describe("Notify.webhook", () => {
+  it.live("B9: posts alerts to a real server, again where it has failed, and keeps the secret of its url", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.make
+      const bodies: Array<{ readonly text: string }> = []
+      let answers = 0
+      server.answer((request, response) => {
+        const chunks: Array<Buffer> = []
+        request.on("data", (chunk: Buffer) => chunks.push(chunk))
+        request.on("end", () => {
+          if (++answers <= 2) return TestServer.json(response, 503, { error: "later" })
+          bodies.push(JSON.parse(Buffer.concat(chunks).toString()))
+          TestServer.json(response, 200, {})
+        })
+      })
+      const logged: Array<string> = []
+      const logger = Logger.make(({ message }) => logged.push(JSON.stringify(message)))
+      const events: Array<string> = []
+      const alerts = Layer.unwrap(Effect.gen(function*() {
+        const webhook = yield* Notify.webhook({
+          url: Redacted.make(`${server.url}/hooks/hunter2`),
+          headers: { authorization: Redacted.make("Bearer hunter2") },
+          pipeline: { retry: { times: 3, backoff: { kind: "constant", delay: "10 millis" } }, circuitBreaker: { trip } }
+        })
+        return Alerts.layer({ rules: [{ kind: "opened" }], handlers: [webhook, Notify.log] })
+      }))
+      yield* Effect.gen(function*() {
+        const resilience = yield* Resilience.Resilience
+        const { protect } = yield* Pipeline.make("billing", { circuitBreaker: { trip } })
+        yield* Effect.exit(protect(boom))
+        yield* TestServer.eventually(Effect.sync(() => logged.length > 0))
+        // the first answer has opened the webhook's own breaker, of which the webhook is not told
+        yield* Effect.sleep("200 millis")
+        events.push(JSON.stringify(yield* resilience.snapshots))
+        assert.isTrue(logged.some((line) => line.includes("billing: circuit breaker open")))
+        assert.isTrue(logged.some((line) => line.includes("webhook: circuit breaker open")))
+        assert.isTrue(logged.some((line) => line.includes("could not tell of")))
+        assert.strictEqual(server.requests.length, 1)
+        assert.notInclude(logged.join() + events.join(), "hunter2")
+      }).pipe(
+        Effect.provide(
+          alerts.pipe(
+            Layer.provideMerge(Layer.merge(Resilience.layer, FetchHttpClient.layer)),
+            Layer.provide(Logger.layer([logger]))
+          )
+        )
+      )
+      // with a breaker that waits for more than one failure it gets through
+      answers = 0
+      const patient = Layer.unwrap(Effect.map(
+        Notify.webhook({
+          url: `${server.url}/hooks/hunter2`,
+          pipeline: { retry: { times: 3, backoff: { kind: "constant", delay: "10 millis" } } }
+        }),
+        (webhook) => Alerts.layer({ rules: [{ kind: "opened" }], handlers: [webhook] })
+      ))
+      yield* Effect.gen(function*() {
+        const { protect } = yield* Pipeline.make("billing", { circuitBreaker: { trip } })
+        yield* Effect.exit(protect(boom))
+        yield* TestServer.eventually(Effect.sync(() => bodies.length > 0))
+        assert.strictEqual(bodies[0]?.text, "billing: circuit breaker open (Boom)")
+        const keys = server.requests.slice(1).map(({ headers }) => headers["idempotency-key"])
+        assert.strictEqual(keys.length, 3)
+        assert.strictEqual(new Set(keys).size, 1)
+      }).pipe(Effect.provide(patient.pipe(Layer.provideMerge(Layer.merge(Resilience.layer, FetchHttpClient.layer)))))
+    }))
+})
