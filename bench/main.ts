@@ -1,4 +1,4 @@
-/** `npm run bench`: the cost of a call under our policies, beside Effect's own, cockatiel and opossum, and of requests over HTTP. */
+/** `npm run bench`: the cost of a call under our policies, beside Effect's own, cockatiel and opossum, of requests over HTTP, and of being watched. */
 import { parseArgs } from "node:util"
 import { judge } from "./budget.ts"
 import { alone } from "./groups/alone.ts"
@@ -7,6 +7,7 @@ import { five, fiveSuspending } from "./groups/five.ts"
 import * as http from "./groups/http.ts"
 import { refusal } from "./groups/refusal.ts"
 import { stack, stackSuspending } from "./groups/stack.ts"
+import * as status from "./groups/status.ts"
 import { measureAll, quick, thorough } from "./measure.ts"
 import * as report from "./report.ts"
 
@@ -15,7 +16,7 @@ const groups = [breaker, alone, stack, stackSuspending, five, fiveSuspending, re
 const help = `npm run bench -- [options]
 
   --group NAME  only this group; may be repeated
-${[...groups, http].map(({ name, title }) => `                  ${name}: ${title}`).join("\n")}
+${[...groups, http, status].map(({ name, title }) => `                  ${name}: ${title}`).join("\n")}
   --quick       sample less: ends within a minute
   --check       compare ratios with bench/budget.json; exit code 1 if one is lost
   --json        print JSON
@@ -45,7 +46,7 @@ const main = async (): Promise<number> => {
     console.log(help)
     return 0
   }
-  const names = [...groups, http].map(({ name }) => name)
+  const names = [...groups, http, status].map(({ name }) => name)
   const unknown = options.group.find((name) => !names.includes(name))
   if (unknown !== undefined) throw new Misuse(`no group ${JSON.stringify(unknown)}; there are ${names.join(", ")}`)
   // mitata allocates a gigabyte instead
@@ -58,9 +59,14 @@ const main = async (): Promise<number> => {
   const overHttp = isChosen(http.name)
     ? await http.measure(options.quick ? http.quick : http.thorough, progress)
     : undefined
+  const watched = isChosen(status.name)
+    ? await status.measure(options.quick ? status.quick : status.thorough, progress)
+    : undefined
   const verdicts = options.check ? judge(measured) : undefined
   console.log(
-    options.json ? report.json(measured, overHttp, verdicts) : `\n${report.text(measured, overHttp, verdicts)}`
+    options.json
+      ? report.json(measured, overHttp, watched, verdicts)
+      : `\n${report.text(measured, overHttp, watched, verdicts)}`
   )
   return verdicts?.some(({ kept }) => !kept) ? 1 : 0
 }

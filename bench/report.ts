@@ -2,6 +2,7 @@
 import { cpus } from "node:os"
 import type { Verdict } from "./budget.ts"
 import * as http from "./groups/http.ts"
+import * as status from "./groups/status.ts"
 import { callsPerSample, type Measured, ratio, type Row } from "./measure.ts"
 
 const machine = () => {
@@ -64,12 +65,14 @@ const verdictLine = ({ atMost, kept, name, ratio }: Verdict): string =>
 export const text = (
   measured: ReadonlyArray<Measured>,
   overHttp: http.Measured | undefined,
+  watched: status.Measured | undefined,
   verdicts: ReadonlyArray<Verdict> | undefined
 ): string =>
   [
     machineLine(),
     ...(measured.length === 0 ? [] : [preface, ...measured.map(table)]),
     ...(overHttp === undefined ? [] : [http.text(overHttp)]),
+    ...(watched === undefined ? [] : [status.text(watched)]),
     ...(verdicts === undefined
       ? []
       : [["budget: ratios of ours to a peer", "", ...verdicts.map(verdictLine)].join("\n")])
@@ -78,6 +81,7 @@ export const text = (
 export const json = (
   measured: ReadonlyArray<Measured>,
   overHttp: http.Measured | undefined,
+  watched: status.Measured | undefined,
   verdicts: ReadonlyArray<Verdict> | undefined
 ): string => {
   const groups = measured.map((one) => {
@@ -90,7 +94,7 @@ export const json = (
     }
   })
   return JSON.stringify(
-    { machine: machine(), unit: "ns per call", groups, http: overHttp, budget: verdicts },
+    { machine: machine(), unit: "ns per call", groups, http: overHttp, status: watched, budget: verdicts },
     undefined,
     2
   )

@@ -230,7 +230,7 @@ export const Status = Schema.Struct({
  */
 export type Status = typeof Status.Type
 
-const { name: _, ...changing } = ServiceState.fields
+const { counts: _counts, name: _name, ...changing } = ServiceState.fields
 
 /**
  * What has changed about one service: its name, and the members that have.
@@ -240,6 +240,8 @@ const { name: _, ...changing } = ServiceState.fields
  */
 export const Change = Schema.Struct({
   name: Schema.String,
+  /** Those counters that have changed. */
+  counts: Schema.optionalKey(Schema.NullOr(Counts.mapFields(Struct.map(Schema.optionalKey)))),
   ...Schema.Struct(changing).mapFields(Struct.map(Schema.optionalKey)).fields
 })
 

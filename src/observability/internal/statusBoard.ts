@@ -22,8 +22,8 @@ import type { Reader } from "./statusReader.ts"
 /** Between two readings, in milliseconds. */
 const interval = 250
 
-/** A reading may be early by this, in milliseconds. */
-const slack = 5
+/** A frame may come this much sooner after the one before it, since one reading takes longer than another, in milliseconds. */
+const slack = 50
 
 /** So long after its last frame a client is told that the connection is alive, in milliseconds. */
 const heartbeat = 5_000
@@ -38,10 +38,31 @@ interface Member {
   readonly version: number
 }
 
+/** Notes the values that are new; `true` if there was one. Those that are the same keep their version. */
+const note = (members: Map<string, Member>, values: object, version: number): boolean => {
+  let isChanged = false
+  for (const [member, value] of Object.entries(values)) {
+    const known = members.get(member)
+    if (known !== undefined && isSame(known.value, value)) continue
+    members.set(member, { value, text: `"${member}":${JSON.stringify(value)}`, version })
+    isChanged = true
+  }
+  return isChanged
+}
+
+/** What has changed since a version, as the inside of an object. */
+const changedSince = (members: ReadonlyMap<string, Member>, since: number): ReadonlyArray<string> => {
+  const texts: Array<string> = []
+  for (const { text, version } of members.values()) if (version > since) texts.push(text)
+  return texts
+}
+
 interface Row {
   /** `"name":"..."`. */
   readonly name: string
   readonly members: Map<string, Member>
+  /** Each counter by itself: most of what changes is some of them. */
+  readonly counts: Map<string, Member>
   /** The last version at which any member changed. */
   version: number
 }
@@ -71,19 +92,21 @@ export class Board {
   update(at: number, services: ReadonlyArray<Status.ServiceState>): void {
     const version = this.version + 1
     let isChanged = this.version === 0
-    for (const { name, ...members } of services) {
+    for (const { counts, name, ...members } of services) {
       let row = this.rows.get(name)
       if (row === undefined) {
-        this.rows.set(name, row = { name: `"name":${JSON.stringify(name)}`, members: new Map(), version })
+        this.rows.set(
+          name,
+          row = { name: `"name":${JSON.stringify(name)}`, members: new Map(), counts: new Map(), version }
+        )
         isChanged = true
       }
-      for (const [member, value] of Object.entries(members)) {
-        const known = row.members.get(member)
-        if (known !== undefined && isSame(known.value, value)) continue
-        row.members.set(member, { value, text: `"${member}":${JSON.stringify(value)}`, version })
-        row.version = version
-        isChanged = true
-      }
+      // a breaker that belongs to no pipeline has none
+      const isMore = note(row.members, counts === null ? { ...members, counts } : members, version)
+      const isCounted = counts !== null && note(row.counts, counts, version)
+      if (!isMore && !isCounted) continue
+      row.version = version
+      isChanged = true
     }
     this.at = at
     if (!isChanged) return
@@ -102,8 +125,9 @@ export class Board {
     const services: Array<string> = []
     for (const row of this.rows.values()) {
       if (row.version <= since) continue
-      const members = [row.name]
-      for (const { text, version } of row.members.values()) if (version > since) members.push(text)
+      const members = [row.name, ...changedSince(row.members, since)]
+      const counts = changedSince(row.counts, since)
+      if (counts.length > 0) members.push(`"counts":{${counts.join(",")}}`)
       services.push(`{${members.join(",")}}`)
     }
     const made = this.event(this.at, this.version, since === 0, services)
@@ -151,19 +175,20 @@ export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>
         return Deferred.succeed(next, undefined)
       })
     )
-    yield* Effect.sleep(interval).pipe(
-      Effect.andThen(someone.await),
-      Effect.andThen(read),
+    const turn = Effect.gen(function*() {
+      yield* someone.await
+      const clock = yield* Clock.Clock
+      const began = monotonicMillis(clock)
       // a reading that fails is a mistake of ours, and must not stop the others
-      Effect.catchCause((cause) => Effect.logError("the status of services could not be read", cause)),
-      Effect.andThen(Effect.suspend(() => {
-        const told = next
-        next = Deferred.makeUnsafe()
-        return Deferred.succeed(told, undefined)
-      })),
-      Effect.forever,
-      Effect.forkScoped
-    )
+      yield* Effect.catchCause(read, (cause) => Effect.logError("the status of services could not be read", cause))
+      const told = next
+      next = Deferred.makeUnsafe()
+      yield* Deferred.succeed(told, undefined)
+      // the others of this program are to have most of the time, however many services there are
+      const took = monotonicMillis(clock) - began
+      yield* Effect.sleep(Math.max(interval - took, 4 * took))
+    })
+    yield* Effect.sleep(interval).pipe(Effect.andThen(Effect.forever(turn)), Effect.forkScoped)
 
     const come = Effect.suspend(() => {
       clients++

@@ -43,7 +43,10 @@ const take = (frame) => {
       service = { known: {}, samples: [], view: undefined, plots: undefined, rates: {} }
       services.set(change.name, service)
     }
+    const { counts } = service.known
     Object.assign(service.known, change)
+    // of counters only those come that have changed
+    if (change.counts && counts && !frame.full) service.known.counts = { ...counts, ...change.counts }
     service.dirty = true
   }
   render()
