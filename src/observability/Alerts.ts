@@ -93,7 +93,7 @@ export type Rule =
  * @category models
  * @since 0.1.0
  */
-export const Alert = Schema.Struct({
+export const Alert = Schema.TaggedStruct("Alert", {
   /** The same when it begins and when it is over. */
   id: Schema.String,
   state: Schema.Literals(["raised", "recovered"]),
@@ -258,6 +258,7 @@ export const layer = <R = never>(options: Options<R>): Layer.Layer<never, never,
     function episodes(rule: string, kind: Alert["kind"], concerns: (pipeline: string) => boolean): Episodes {
       const on = new Map<string, { readonly id: string; readonly since: number; readonly began: number }>()
       const alert = (subject: Subject, of: Pick<Alert, "id" | "state" | "level" | "since" | "text">): Alert => ({
+        _tag: "Alert",
         ...of,
         rule,
         kind,

@@ -25,3 +25,5 @@ export * as LogLines from "./LogLines.ts"
 export * as Alerts from "./Alerts.ts"
 
 export * as Notify from "./Notify.ts"
+
+export * as ErrorReports from "./ErrorReports.ts"

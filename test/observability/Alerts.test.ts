@@ -47,6 +47,7 @@ describe("Alerts", () => {
       const id = present(alerts[0]).id
       assert.deepStrictEqual(alerts, [
         {
+          _tag: "Alert",
           id,
           state: "raised",
           rule: "opened",
@@ -58,6 +59,7 @@ describe("Alerts", () => {
           text: "billing: circuit breaker open (Boom)"
         },
         {
+          _tag: "Alert",
           id,
           state: "recovered",
           rule: "opened",
