@@ -8,9 +8,17 @@
  * @since 0.1.0
  */
 
-export * as Metrics from "./Metrics.ts"
+export * as Alerts from "./Alerts.ts"
 
 export * as Dashboard from "./Dashboard.ts"
+
+export * as ErrorReports from "./ErrorReports.ts"
+
+export * as LogLines from "./LogLines.ts"
+
+export * as Metrics from "./Metrics.ts"
+
+export * as Notify from "./Notify.ts"
 
 export * as Recoveries from "./Recoveries.ts"
 
@@ -19,11 +27,3 @@ export * as Status from "./Status.ts"
 export * as StatusApi from "./StatusApi.ts"
 
 export * as StatusServer from "./StatusServer.ts"
-
-export * as LogLines from "./LogLines.ts"
-
-export * as Alerts from "./Alerts.ts"
-
-export * as Notify from "./Notify.ts"
-
-export * as ErrorReports from "./ErrorReports.ts"
