@@ -228,12 +228,12 @@ const settingsOf = (module_: string, rule: Rule): RuleSettings => {
  *
  * const program = Effect.gen(function*() {
  *   const billing = yield* Pipeline.make("billing", { circuitBreaker: { trip: { kind: "consecutive", failures: 1 } } })
- *   yield* Effect.ignore(billing.protect(Effect.fail(new TypeError("fetch failed"))))
+ *   yield* Effect.ignore(billing.protect(Effect.fail({ _tag: "FetchFailed" })))
  *   yield* Effect.sleep("10 millis")
  * })
  * await program.pipe(Effect.provide(Layer.provideMerge(alerts, Resilience.layer)), Effect.runPromise)
  *
- * console.log(told[0]) // => billing: circuit breaker open (TypeError)
+ * console.log(told[0]) // => billing: circuit breaker open (FetchFailed)
  * ```
  *
  * @category layers

@@ -113,7 +113,7 @@ const module_ = "ErrorReports.layer"
  * const program = Effect.gen(function*() {
  *   const billing = yield* Pipeline.make("billing", {})
  *   for (let n = 0; n < 3; n++) {
- *     yield* Effect.ignore(billing.protect(Effect.fail(new TypeError(`secret ${n}`)), { operation: "charge" }))
+ *     yield* Effect.ignore(billing.protect(Effect.fail({ _tag: "NoRoute", secret: n }), { operation: "charge" }))
  *   }
  *   yield* Effect.sleep("10 millis")
  *   return yield* (yield* ErrorReports.ErrorReports).groups
@@ -122,7 +122,7 @@ const module_ = "ErrorReports.layer"
  * const reported = ErrorReports.layer().pipe(Layer.provideMerge(Resilience.layer))
  * const [group] = await program.pipe(Effect.provide(reported), Effect.runPromise)
  *
- * console.log(group?.pipeline, group?.operation, group?.kind, group?.count) // => billing charge TypeError 3
+ * console.log(group?.pipeline, group?.operation, group?.kind, group?.count) // => billing charge NoRoute 3
  * ```
  *
  * @category layers

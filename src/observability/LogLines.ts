@@ -109,7 +109,7 @@ interface Kind {
  *
  * const program = Effect.gen(function*() {
  *   const quotes = yield* Pipeline.make("quotes", { circuitBreaker: { trip: { kind: "consecutive", failures: 1 } } })
- *   yield* Effect.ignore(quotes.protect(Effect.fail(new TypeError("fetch failed")), { operation: "latest" }))
+ *   yield* Effect.ignore(quotes.protect(Effect.fail({ _tag: "FetchFailed" }), { operation: "latest" }))
  *   yield* Effect.sleep("10 millis")
  * })
  *
@@ -118,8 +118,8 @@ interface Kind {
  * const logged = LogLines.layer().pipe(Layer.provide(logger), Layer.provideMerge(Resilience.layer))
  * await program.pipe(Effect.provide(logged), Effect.runPromise)
  *
- * console.log(lines[0]) // => Error quotes: circuit breaker opened (TypeError), next probe in 30s
- * console.log(lines[1]?.replace(/\d+ms/, "1ms")) // => Warn quotes latest: attempt 1 failed after 1ms (TypeError)
+ * console.log(lines[0]) // => Error quotes: circuit breaker opened (FetchFailed), next probe in 30s
+ * console.log(lines[1]?.replace(/\d+ms/, "1ms")) // => Warn quotes latest: attempt 1 failed after 1ms (FetchFailed)
  * ```
  *
  * @category layers

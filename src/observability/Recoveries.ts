@@ -278,7 +278,7 @@ const recoveryOf = (
  *   const quotes = yield* Pipeline.make("quotes", {
  *     circuitBreaker: { trip: { kind: "consecutive", failures: 1 }, open: "30 seconds" }
  *   })
- *   yield* Effect.ignore(quotes.protect(Effect.fail(new Error("no such host"))))
+ *   yield* Effect.ignore(quotes.protect(Effect.fail({ _tag: "NoSuchHost" })))
  *   yield* Effect.sleep("10 millis")
  *   return yield* (yield* Recoveries.Recoveries).get("quotes")
  * })
@@ -286,7 +286,7 @@ const recoveryOf = (
  * const seen = Recoveries.layer.pipe(Layer.provideMerge(Resilience.layer))
  * const quotes = await program.pipe(Effect.provide(seen), Effect.runPromise)
  *
- * console.log(quotes?.state, quotes?.openings, quotes?.lastError?.kind) // => Open 1 Error
+ * console.log(quotes?.state, quotes?.openings, quotes?.lastError?.kind) // => Open 1 NoSuchHost
  * ```
  *
  * @category layers
