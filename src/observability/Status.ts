@@ -181,7 +181,7 @@ export const ServiceState = Schema.Struct({
   timeline: Schema.Array(Schema.Struct({ at: Schema.Finite, state: State })),
   /** Its breakers, the worst first: 50 at most. */
   breakers: Schema.Array(BreakerState),
-  /** How many there are in all. */
+  /** How many there are in all; of those with a key, the ones to which something has happened. */
   breakerCount: Schema.Natural
 })
 

@@ -35,7 +35,8 @@ const OfBreaker = {
  * What can be done by hand.
  *
  * - `forceOpen`, `forceClosed`, `disable`, `metricsOnly`: the breaker is held in
- *   that mode until `release`, or until the server ends
+ *   that mode, in place of another that was asked for here, until `release` or until
+ *   the server ends
  * - `release`: lets go of all that was held here
  * - `reset`: closes the breaker, with empty windows
  * - `reconfigure`: changes the options of a pipeline, as configuration would;

@@ -108,9 +108,12 @@ const makeControl = Effect.fnUntraced(function*(reader: statusReader.Reader) {
 
   const hold = (id: string, mode: Effect.Effect<void, never, Scope.Scope>) =>
     Effect.uninterruptible(Effect.gen(function*() {
-      let of = held.get(id)
-      if (of === undefined) held.set(id, of = yield* Scope.fork(scope))
+      const former = held.get(id)
+      const of = yield* Scope.fork(scope)
+      held.set(id, of)
       yield* Effect.provideService(mode, Scope.Scope, of)
+      // after the new one, so that nothing passes in between
+      if (former !== undefined) yield* Scope.close(former, Exit.void)
     }))
 
   const release = (id: string) =>

@@ -99,7 +99,8 @@ describe("StatusServer", () => {
     Effect.gen(function*() {
       const of = yield* pipelines({
         store: { ...quick, operations: { write: { circuitBreaker: { trip: { kind: "consecutive", failures: 1 } } } } },
-        tenants: { keyedCircuitBreaker: { trip: { kind: "consecutive", failures: 1 } } }
+        tenants: { keyedCircuitBreaker: { trip: { kind: "consecutive", failures: 1 } } },
+        hosts: { keyedCircuitBreaker: {} }
       })
       const ask = yield* setUp()
       yield* Effect.ignore(of("store").protect(Effect.fail("down"), { operation: "write" }))
@@ -107,10 +108,14 @@ describe("StatusServer", () => {
       yield* of("tenants").protect(Effect.void, { key: "b" })
       yield* heard
       const { services } = decodeStatus((yield* ask("/v1/api/status")).body)
-      assert.deepStrictEqual(services.map(({ name, state }) => [name, state]), [["store", "Open"], ["tenants", "Open"]])
+      assert.deepStrictEqual(services.map(({ name, state }) => [name, state]), [
+        ["store", "Open"],
+        ["tenants", "Open"],
+        ["hosts", "Closed"]
+      ])
       assert.deepStrictEqual(
         services.map(({ breakers }) => breakers.map(({ key, name, state }) => [name, key, state])),
-        [[["store/write", null, "Open"], ["store", null, "Closed"]], [["tenants", "a", "Open"]]]
+        [[["store/write", null, "Open"], ["store", null, "Closed"]], [["tenants", "a", "Open"]], []]
       )
       assert.deepStrictEqual(services[0]?.timeline, [{ at: 0, state: "Open" }])
     }).pipe(Effect.provide(Resilience.layer)))
@@ -327,6 +332,18 @@ describe("StatusServer: control by hand", () => {
       assert.strictEqual(body.state, "Closed")
       assert.lengthOf(lines.filter((line) => line.includes("controlled by hand")), 9)
       assert.include(lines.at(-1), "\"action\":\"reset\",\"target\":\"billing\",\"by\":\"olga\"")
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("takes the last mode that was asked for, and no other", () =>
+    Effect.gen(function*() {
+      yield* pipelines({ billing: quick })
+      const ask = yield* setUp()
+      for (const action of ["forceOpen", "forceClosed", "forceClosed"]) {
+        yield* ask(...control({ action, breaker: "billing" }))
+      }
+      assert.deepStrictEqual(yield* stateNow(ask), ["Forced", "forcedClosed"])
+      yield* ask(...control({ action: "release", breaker: "billing" }))
+      assert.deepStrictEqual(yield* stateNow(ask), ["Closed", null])
     }).pipe(Effect.provide(Resilience.layer)))
 
   it.effect("reaches one key of a breaker that has many", () =>

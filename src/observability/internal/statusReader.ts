@@ -59,6 +59,8 @@ const ownersOf = (pipelines: ReadonlyMap<string, Pipeline.Pipeline<unknown>>): R
 
 /** What is put together about one service. */
 interface Draft {
+  /** Whether it has a breaker with keys, of which perhaps nothing has been heard yet. */
+  isKeyed: boolean
   counts: Pipeline.Counts | null
   readonly recoveries: Array<Recovery>
   load: { inFlight: number; limit: number | null; waiting: number } | null
@@ -110,14 +112,13 @@ export const make = Effect.fnUntraced(function*(
       const name = owners.get(part) ?? part
       let draft = drafts.get(name)
       if (draft === undefined) {
-        drafts.set(name, draft = { counts: null, recoveries: [], load: null, budgetLeft: null })
+        drafts.set(name, draft = { isKeyed: false, counts: null, recoveries: [], load: null, budgetLeft: null })
       }
       return draft
     }
     for (const [name, pipeline] of pipelines) at(name).counts = yield* pipeline.counts
     for (const recovery of yield* recoveries.all) at(recovery.name).recoveries.push(recovery)
-    // a breaker with keys of which nothing has been heard is there all the same
-    for (const name of (yield* resilience.parts("keyedCircuitBreaker")).keys()) at(name)
+    for (const name of (yield* resilience.parts("keyedCircuitBreaker")).keys()) at(name).isKeyed = true
     const loaded = (name: string, inFlight: number, limit: number, waiting: number) => {
       const draft = at(name)
       const before = draft.load ?? { inFlight: 0, limit: 0, waiting: 0 }
@@ -157,7 +158,7 @@ export const make = Effect.fnUntraced(function*(
       const recovered = took.reduce((sum, { recoveries }) => sum + recoveries, 0)
       services.push({
         name,
-        state: worst?.state ?? null,
+        state: worst?.state ?? (draft.isKeyed ? "Closed" : null),
         mode: worst?.mode ?? null,
         openSince: worst?.openSince ?? null,
         nextProbe: worst?.nextProbe ?? null,
