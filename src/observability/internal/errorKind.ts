@@ -12,6 +12,8 @@ const stringAt = (value: object, key: "_tag" | "name"): string | undefined => {
 /** The tag of an error or its name, and the type of a value that has neither. */
 export const errorKind = (reason: unknown): string =>
   guarded(() => {
-    if ((typeof reason !== "object" && typeof reason !== "function") || reason === null) return typeof reason
-    return (stringAt(reason, "_tag") ?? stringAt(reason, "name") ?? "unknown").slice(0, longest)
+    if (typeof reason !== "object" || reason === null) return typeof reason
+    // what is no error may have the name of somebody
+    const name = reason instanceof Error ? stringAt(reason, "name") : undefined
+    return (stringAt(reason, "_tag") ?? name ?? "unknown").slice(0, longest)
   }) ?? "unknown"
