@@ -119,6 +119,8 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
       const series = new PullSeries(context)
       const mapped = new readings.Readings()
 
+      /** While the registry is read that has just been filled. */
+      let isFresh = false
       const refresh = (): void => {
         // whoever scrapes gets what was read last, if anything in here breaks
         guarded(() => {
@@ -131,7 +133,7 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
       const { help, name } = readings.pipelines
       const first = Metric.registerUnsafe(Metric.gauge(name, { description: help }), context, {
         get: () => {
-          refresh()
+          if (!isFresh) refresh()
           return { value: guarded(() => Effect.runSyncWith(context)(resilience.pipelines).size) ?? 0 }
         },
         update: () => {},
@@ -168,7 +170,12 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
         prometheus: (options) =>
           Effect.sync(() => {
             refresh()
-            return PrometheusMetrics.formatUnsafe(context, options)
+            isFresh = true
+            try {
+              return PrometheusMetrics.formatUnsafe(context, options)
+            } finally {
+              isFresh = false
+            }
           })
       })
     })
