@@ -6,6 +6,7 @@ import type { Page } from "playwright-core"
 import { Resilience } from "../../src/index.ts"
 import { StatusPort } from "../../src/node/index.ts"
 import { Dashboard, Recoveries, StatusServer } from "../../src/observability/index.ts"
+import { eventually } from "../http/server.ts"
 import { serve } from "../http/server/support.ts"
 import { assertRefused, draws, present, start } from "../support.ts"
 import { executable, open } from "./chromium.ts"
@@ -114,7 +115,7 @@ if (executable === undefined) {
     for (const [words, viewport] of [["1,600 pixels", wide], ["360 pixels", narrow]] as const) {
       it.live(`shows an outage at ${words}: open, half-open and closed in turn, with since when and the next probe (B8, B9)`, () =>
         Effect.gen(function*() {
-          const of = yield* pipelines({ git: quick, billing: opens(3) })
+          const of = yield* pipelines({ git: quick, billing: opens(5) })
           yield* of("git").protect(Effect.void)
           const { complaints, page } = yield* open(path, yield* url, viewport)
           yield* reaches(page, "billing", "Closed")
@@ -131,7 +132,7 @@ if (executable === undefined) {
           // what is in trouble stands first
           assert.match(yield* Effect.promise(() => page.locator("#rows > li").first().innerText()), /billing/)
 
-          yield* Effect.sleep("2 seconds")
+          yield* Effect.sleep("4 seconds")
           const answered = Deferred.makeUnsafe<void>()
           const probe = yield* start(of("billing").protect(Deferred.await(answered)))
           yield* reaches(page, "billing", "HalfOpen")
@@ -284,7 +285,8 @@ if (executable === undefined) {
               "[...document.querySelectorAll('#rows > li')].map((row) => [row.querySelector('.name').textContent, row.dataset.state, row.querySelector('.word').textContent])"
             )
           )
-          yield* Effect.sleep("1500 millis")
+          const isShown = Effect.map(shown, (rows) => rows.every(([name, state]) => state === last.get(name)))
+          yield* eventually(isShown)
           for (const [name, state, word] of yield* shown) {
             assert.strictEqual(state, last.get(name), name)
             assert.strictEqual(word, state)

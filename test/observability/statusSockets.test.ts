@@ -1,7 +1,7 @@
 /** The status API over real sockets. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
+import { Effect, Fiber, Layer, Logger, Redacted, Stream } from "effect"
 import { HttpClient, HttpClientRequest, HttpServer } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
 import { connect, type Socket } from "node:net"
@@ -22,7 +22,8 @@ const routes = Layer.mergeAll(
 const live = (host?: string) =>
   Layer.mergeAll(
     StatusPort.layer(routes, { port: 0, ...(host !== undefined && { host }) }),
-    NodeHttpClient.layerUndici
+    NodeHttpClient.layerUndici,
+    Logger.layer([])
   ).pipe(
     Layer.provideMerge(Resilience.layer)
   )

@@ -44,7 +44,11 @@ const note = (members: Map<string, Member>, values: object, version: number): bo
   for (const [member, value] of Object.entries(values)) {
     const known = members.get(member)
     if (known !== undefined && isSame(known.value, value)) continue
-    members.set(member, { value, text: `"${member}":${JSON.stringify(value)}`, version })
+    members.set(member, {
+      value,
+      text: `"${member}":${Number.isFinite(value) ? value : JSON.stringify(value)}`,
+      version
+    })
     isChanged = true
   }
   return isChanged
@@ -186,7 +190,7 @@ export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>
       yield* Deferred.succeed(told, undefined)
       // the others of this program are to have most of the time, however many services there are
       const took = monotonicMillis(clock) - began
-      yield* Effect.sleep(Math.max(interval - took, 4 * took))
+      yield* Effect.sleep(Math.max(interval - took, 2 * took))
     })
     yield* Effect.sleep(interval).pipe(Effect.andThen(Effect.forever(turn)), Effect.forkScoped)
 

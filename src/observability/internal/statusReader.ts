@@ -95,6 +95,20 @@ export const make = Effect.fnUntraced(function*(
     return rounded
   }
 
+  /** Timelines are long and change seldom: the same one is told as long as nothing has been added. */
+  const timelines = new Map<string, { readonly ends: string; readonly timeline: Status.ServiceState["timeline"] }>()
+  const timelineAt = (name: string, all: ReadonlyArray<Recovery>): Status.ServiceState["timeline"] => {
+    const ends = all.map(({ timeline }) => {
+      const last = timeline.at(-1)
+      return last === undefined ? "" : `${timeline.length} ${last.at} ${last.to}`
+    }).join()
+    const known = timelines.get(name)
+    if (known?.ends === ends) return known.timeline
+    const timeline = timelineOf(all)
+    timelines.set(name, { ends, timeline })
+    return timeline
+  }
+
   const stateOf = (recovery: Recovery): Status.BreakerState => ({
     name: recovery.name,
     key: recovery.key ?? null,
@@ -174,7 +188,7 @@ export const make = Effect.fnUntraced(function*(
             : Math.round(took.reduce((sum, { mean, recoveries }) => sum + mean * recoveries, 0) / recovered)
         },
         lastError: lastErrors.get(name) ?? null,
-        timeline: timelineOf(draft.recoveries),
+        timeline: timelineAt(name, draft.recoveries),
         breakers,
         breakerCount: found.length
       })
