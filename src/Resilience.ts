@@ -108,6 +108,18 @@ export interface Parts {
   readonly cache: CacheFallback.CacheFallback
 }
 
+/**
+ * What the events of a call name as its request; `undefined` outside of any. The
+ * HTTP area sets it by `RequestId.within`.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const CurrentRequestId: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
+  "effect-resilience/Resilience/CurrentRequestId",
+  { defaultValue: () => undefined }
+)
+
 type SnapshotOf<Part> = Part extends { readonly snapshot: Effect.Effect<infer Snapshot> } ? Snapshot : never
 
 /**
@@ -297,7 +309,9 @@ const make = Effect.fnUntraced(function*(options: {
 
   const publish: Resilience["Service"]["publish"] = (event, fiber = Fiber.getCurrent()) => {
     if (listeners === 0 || fiber === undefined) return
-    const made = event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), fiber.getRef(CurrentCall)?.id ?? 0)
+    const told = event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), fiber.getRef(CurrentCall)?.id ?? 0)
+    const requestId = fiber.getRef(CurrentRequestId)
+    const made = requestId !== undefined && "call" in told ? { ...told, requestId } : told
     // for a full one only the effect makes room, and without it all listeners would lose what is new
     if (!PubSub.publishUnsafe(pubsub, made)) Effect.runSyncWith(fiber.context)(PubSub.publish(pubsub, made))
   }

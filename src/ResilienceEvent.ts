@@ -23,7 +23,9 @@ const ofCall = {
   /** The operation that the call named, or an empty string. */
   operation: Schema.String,
   /** A number that all events of one call share; zero where nobody was listening when it began. */
-  call: Schema.Int
+  call: Schema.Int,
+  /** The id of the request on whose behalf the call was made, where there is one. */
+  requestId: Schema.optionalKey(Schema.String)
 }
 
 /**

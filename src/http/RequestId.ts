@@ -7,9 +7,10 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as Resilience from "../Resilience.ts"
 import { isWord } from "./internal/headerText.ts"
 
 /**
@@ -34,10 +35,7 @@ export const annotation = "requestId"
  * @category references
  * @since 0.1.0
  */
-export const Current: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
-  "effect-resilience/http/RequestId",
-  { defaultValue: () => undefined }
-)
+export const Current: Context.Reference<string | undefined> = Resilience.CurrentRequestId
 
 /**
  * Reads an id that came from outside: 1 to 128 printable ASCII characters

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
+import { RequestId } from "../../src/http/index.ts"
 import { Pipeline, Resilience } from "../../src/index.ts"
 import { LogLines } from "../../src/observability/index.ts"
 import { assertRefused, boom, present, start } from "../support.ts"
@@ -86,6 +87,28 @@ describe("LogLines", () => {
         "half-open",
         "closed"
       ])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("A4, A10: name the request on whose behalf a call was made, after every wait", () => {
+    const { layer, logged } = logging()
+    return Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", {
+        retry: { times: 1 },
+        totalTimeout: "1 minutes",
+        hedge: { delay: 1 }
+      })
+      for (const id of ["req-1", "req-2"]) {
+        yield* start(Effect.exit(RequestId.within(id)(protect(Effect.delay(boom, 10)))))
+      }
+      yield* start(Effect.exit(protect(boom)))
+      yield* TestClock.adjust("10 seconds")
+      const ids = (event: string) =>
+        logged.filter(({ annotations }) => annotations["event"] === event).map(({ annotations }) =>
+          annotations["requestId"]
+        )
+      assert.sameMembers(ids("Retrying"), ["req-1", "req-2", undefined])
+      assert.sameMembers(ids("RetriesExhausted"), ["req-1", "req-2", undefined])
     }).pipe(Effect.provide(layer))
   })
 

@@ -14,7 +14,7 @@ import { clean } from "./text.ts"
 export interface Line {
   readonly level: "Error" | "Warn" | "Info" | "Debug"
   readonly text: string
-  /** `event`, `service`, and, where there is one: `operation`, `call`, `attempt`, `attempts`, `waitMs`, `elapsedMs`, `outcome`, `error`, `state`, `key`. */
+  /** `event`, `service`, and, where there is one: `operation`, `call`, `requestId`, `attempt`, `attempts`, `waitMs`, `elapsedMs`, `outcome`, `error`, `state`, `key`. */
   readonly annotations: Readonly<Record<string, string | number>>
 }
 
@@ -146,6 +146,7 @@ const annotationsOf = (event: ResilienceEvent): Record<string, string | number> 
     service: long(event.pipeline),
     ...("operation" in event && event.operation !== "" ? { operation: long(event.operation) } : {}),
     ...("call" in event && event.call !== 0 ? { call: event.call } : {}),
+    ...("requestId" in event && event.requestId !== undefined ? { requestId: long(event.requestId) } : {}),
     ...("attempt" in event ? { attempt: event.attempt } : {}),
     ...("attempts" in event ? { attempts: event.attempts } : {}),
     ...("delay" in event ? { waitMs: Duration.toMillis(event.delay) } : {}),
