@@ -4,7 +4,7 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Layer, Random, type Redacted } from "effect"
-import { Idempotency, Problem, ServerErrors, TokenCheck } from "effect-resilience/http"
+import { Idempotency, Problem, Server } from "effect-resilience/http"
 import { HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { BillingApi, FileSystemApi, GitApi, VectorStoreApi } from "./Api.ts"
@@ -76,13 +76,11 @@ export const make = Effect.fnUntraced(function*(options: {
   const { factor, onArrival, token } = options
   const start = Effect.fnUntraced(
     function*(service: Service, app: typeof vectorStore) {
-      // from the outside in, which is from the bottom up
+      // of those that are provided, the last stands outside: a stranger is refused before anything is done for him
       const behaviour = Idempotency.layer().pipe(
         // the same key with the same request is the same charge: it is carried out once, however often it is sent
         Layer.provide(Idempotency.layerMemory()),
-        // a stranger is refused before anything is done about his request
-        Layer.provideMerge(TokenCheck.layer({ tokens: { gateway: token } })),
-        Layer.provideMerge(ServerErrors.layer())
+        Layer.provideMerge(Server.layer({ tokenCheck: { tokens: { gateway: token } } }))
       )
       const effect = yield* HttpRouter.toHttpEffect(Layer.provide(app, behaviour))
       const handler = yield* NodeHttpServer.makeHandler(effect, { scope: yield* Effect.scope })
