@@ -9,7 +9,7 @@ import { HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { BillingApi, FileSystemApi, GitApi, VectorStoreApi } from "./Api.ts"
 import * as FaultyServer from "./FaultyServer.ts"
-import type { Arrival, Fault, Service } from "./Recording.ts"
+import { eachService, type Fault, type Service } from "./Recording.ts"
 
 // it has a little to do for each request
 const work = Effect.flatMap(Random.nextBetween(2, 8), (millis) => Effect.sleep(millis))
@@ -71,7 +71,8 @@ const git = HttpApiBuilder.layer(GitApi).pipe(
 export const make = Effect.fnUntraced(function*(options: {
   readonly token: Redacted.Redacted
   readonly factor: number
-  readonly onArrival: (arrival: Omit<Arrival, "gateway">) => void
+  /** Told of every request that arrives. */
+  readonly onArrival?: (service: Service) => void
 }) {
   const { factor, onArrival, token } = options
   const start = Effect.fnUntraced(
@@ -87,7 +88,7 @@ export const make = Effect.fnUntraced(function*(options: {
       return yield* FaultyServer.make({
         service: handler,
         times: FaultyServer.times(service, factor),
-        onArrival: (at, fault) => onArrival({ service, at, fault })
+        onArrival: () => onArrival?.(service)
       })
     },
     Effect.provide(NodeHttpServer.layerHttpServices)
@@ -99,12 +100,7 @@ export const make = Effect.fnUntraced(function*(options: {
     git: start("git", git)
   })
   return {
-    urls: {
-      vectorStore: servers.vectorStore.url,
-      fileSystem: servers.fileSystem.url,
-      billing: servers.billing.url,
-      git: servers.git.url
-    } satisfies Record<Service, string>,
+    urls: eachService((service) => servers[service].url),
     become: (service: Service, fault: Fault | undefined): Effect.Effect<void> => servers[service].become(fault)
   }
 })

@@ -2,7 +2,6 @@
 import { Cause, Effect, Exit, Logger, type Scope } from "effect"
 import { flushCompileCache } from "node:module"
 import process from "node:process"
-import { listen, send } from "./Channel.ts"
 import * as LoopDelay from "./LoopDelay.ts"
 import type { Command, Report } from "./Messages.ts"
 
@@ -80,4 +79,26 @@ const fail = (cause: Cause.Cause<unknown>): void => {
     process.stderr.write(`${message}\n`)
     leave()
   } else process.send({ _tag: "Failed", message } satisfies Report, undefined, undefined, leave)
+}
+
+/**
+ * Sends a report. What cannot be sent is lost: the conductor is gone then, and so is this process in a moment.
+ */
+const send = (report: Report): void => {
+  if (process.connected) process.send?.(report, undefined, undefined, () => {})
+}
+
+/**
+ * Takes the conductor's commands from here on, and ends this process at once when the conductor is gone.
+ * Ctrl-C reaches every process of a terminal: only the conductor decides what it means.
+ */
+const listen = (handle: (command: Command) => void): void => {
+  const leave = () => process.exit(0)
+  process.on("SIGINT", () => {})
+  process.on("SIGTERM", () => {})
+  process.on("disconnect", leave)
+  // only the conductor, whose messages have this type, is at the other end
+  process.on("message", (command) => handle(command as Command))
+  // it may have gone while this process was loading
+  if (!process.connected) leave()
 }

@@ -21,6 +21,8 @@ import * as Traffic from "./Traffic.ts"
 interface Side {
   readonly gateway: Gateway
   readonly user: Traffic.User
+  /** A user of the gateway that serves nobody else. */
+  readonly lonelyUser: Traffic.User
   readonly backEnds: Processes.Child
   readonly children: ReadonlyArray<Processes.Child>
   /** How late the event loop of a process was while the traffic ran. Ends when both have said it. */
@@ -56,12 +58,16 @@ export const stage = Effect.fnUntraced(function*(journal: Journal.Journal) {
   return { sides, died } satisfies Stage
 })
 
-const rehearse = ({ user }: Side) =>
-  Effect.forEach(
-    Array.from({ length: rehearsals * operations.length }, (_, n) => n),
-    (n) => user.ask(operations[n % operations.length] ?? "chat", n),
+const rehearse = ({ lonelyUser, user }: Side) => {
+  const calls = Effect.forEach(
+    operations.flatMap((operation) => Array.from({ length: rehearsals }, (_, n) => user.ask(operation, n))),
+    (call) => call,
     { concurrency: 4, discard: true }
-  ).pipe(Effect.timeoutOption("5 seconds"))
+  )
+  // not with a chat: the breaker that DeadService.refusing is about has to be as new
+  const refused = Effect.forEach(Array.from({ length: rehearsals }, (_, n) => n), (n) => lonelyUser.ask("snapshot", n))
+  return Effect.timeoutOption(Effect.all([calls, refused], { concurrency: "unbounded" }), "5 seconds")
+}
 
 const side = Effect.fnUntraced(function*(gateway: Gateway, token: string, journal: Journal.Journal) {
   const common = {
@@ -106,10 +112,11 @@ const side = Effect.fnUntraced(function*(gateway: Gateway, token: string, journa
   const { urls } = yield* ready(backEndsReady, backEnds.child)
   const environment = Object.fromEntries(services.map((service) => [urlVariables[service], urls[service]]))
   const server = yield* start(`gateway ${gateway}`, gatewayEntry, environment)
-  const { url } = yield* ready(gatewayReady, server.child)
+  const { lonelyUrl, url } = yield* ready(gatewayReady, server.child)
   return {
     gateway,
     user: yield* Traffic.user(url),
+    lonelyUser: yield* Traffic.user(lonelyUrl),
     backEnds: backEnds.child,
     children: [backEnds.child, server.child],
     busy: Effect.andThen(backEnds.busy, server.busy)
@@ -138,12 +145,15 @@ export const run = Effect.fnUntraced(function*({ died, sides }: Stage, journal: 
   )
   const traffic = Traffic.run({ plan, users: sides, deadlines, now, onCall: journal.call })
   const phase = DeadService.phaseFor(phases, factor)
-  const dead = phase === undefined ? Effect.void : Effect.forEach(
-    sides,
-    ({ gateway, user }) =>
-      Effect.map(DeadService.measure({ phase, factor, gateway, user, now }), (measured) => {
-        if (measured !== undefined) journal.dead(measured)
-      }),
+  const dead = Effect.forEach(
+    sides.flatMap(({ gateway, lonelyUser, user }) => [
+      ...(phase === undefined ? [] : [DeadService.hanging({ phase, factor, gateway, user, now })]),
+      // before the first outage, when there is the least to do
+      DeadService.refusing({ gateway, user: lonelyUser, now })
+    ]),
+    Effect.map((measured) => {
+      if (measured !== undefined) journal.dead(measured)
+    }),
     { concurrency: "unbounded", discard: true }
   )
 

@@ -25,7 +25,7 @@ export interface Times {
 /** The times of a service's faults, divided by the factor. */
 export const times = (service: Service, factor: number): Times => ({
   // a little later than users wait: for them it is as bad as no answer, although no request ever fails
-  slow: 1.2 * deadlines[operationOf[service]] / factor,
+  slow: 1.2 * deadlines(factor)[operationOf[service]],
   flap: { down: 30_000 / factor, up: 15_000 / factor },
   retryAfter: Math.max(1, Math.round(20 / factor))
 })
@@ -45,7 +45,7 @@ export const make = Effect.fnUntraced(function*(options: {
   readonly service: http.RequestListener
   readonly times: Times
   /** Told of every request, before anything is done about it. */
-  readonly onArrival: (at: number, fault: Fault | undefined) => void
+  readonly onArrival?: () => void
 }) {
   const { onArrival, service, times } = options
   const clock = yield* Clock.Clock
@@ -58,7 +58,7 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const server = http.createServer((request, response) => {
     requests++
-    onArrival(clock.currentTimeMillisUnsafe(), fault)
+    onArrival?.()
     // a client that gives up breaks its connection, and that is no error of the server's
     response.on("error", () => {})
     switch (fault) {

@@ -2,7 +2,7 @@
 import { Config, Effect } from "effect"
 import { Batch, run } from "./Child.ts"
 import * as Gateway from "./Gateway.ts"
-import { type Attempt, type BreakerChange, gateways } from "./Recording.ts"
+import { type Attempt, type BreakerChange, eachService, gateways } from "./Recording.ts"
 import { settings } from "./Settings.ts"
 
 const attempts = new Batch<Omit<Attempt, "gateway">>((attempts) => ({ _tag: "Attempts", attempts }))
@@ -10,6 +10,11 @@ const changes = new Batch<Omit<BreakerChange, "gateway">>((changes) => ({ _tag: 
 
 run(Effect.gen(function*() {
   const gateway = yield* Config.Literals(gateways, "DRILL_GATEWAY")
-  const url = yield* Gateway.serve(gateway, yield* settings, { onAttempt: attempts.add, onChange: changes.add })
-  return { ready: { _tag: "GatewayReady", url }, batches: [attempts, changes], handle: () => Effect.void }
+  const its = yield* settings
+  const url = yield* Gateway.serve(gateway, its, { onAttempt: attempts.add, onChange: changes.add })
+  // what DeadService.refusing asks. Nobody listens there: the port is one that only the system may take
+  const nowhere = new URL("http://127.0.0.1:1")
+  const lonely = { ...its, services: eachService((service) => ({ ...its.services[service], url: nowhere })) }
+  const lonelyUrl = yield* Gateway.serve(gateway, lonely, { onAttempt: () => {}, onChange: () => {} })
+  return { ready: { _tag: "GatewayReady", url, lonelyUrl }, batches: [attempts, changes], handle: () => Effect.void }
 }))

@@ -1,8 +1,15 @@
 /** What is written down while a drill runs, and the time that it is written down in. */
 import { type Clock, Effect } from "effect"
 import type { Report } from "./Messages.ts"
-import type { Progress } from "./Progress.ts"
-import type { Arrival, Attempt, BreakerChange, Busy, Call, DeadService, Gateway, Recording } from "./Recording.ts"
+import type { Attempt, BreakerChange, Busy, Call, DeadService, Gateway, Recording } from "./Recording.ts"
+
+/** A drill while it runs: what those who watch it, like the live view, may look at whenever they like. */
+export interface Progress {
+  /** What has been written down until now. Its arrays grow at their ends, nothing in them changes. */
+  readonly recording: Recording
+  /** Milliseconds since the start of the traffic; negative before it. */
+  readonly now: () => number
+}
 
 export interface Journal extends Progress {
   /** The time starts, and so do the entries: what reaches the journal before is not written down. */
@@ -23,12 +30,11 @@ export const make = (heading: Heading): Effect.Effect<Journal> =>
   Effect.clockWith((clock) =>
     Effect.sync(() => {
       const calls: Array<Call> = []
-      const arrivals: Array<Arrival> = []
       const attempts: Array<Attempt> = []
       const changes: Array<BreakerChange> = []
       const deadService: Array<DeadService> = []
       const busy: Array<Busy> = []
-      const recording = { ...heading, calls, arrivals, attempts, changes, deadService, busy, interrupted: false }
+      const recording = { ...heading, calls, attempts, changes, deadService, busy, interrupted: false }
       let started: { readonly wall: number; readonly monotonic: number } | undefined
 
       /** Adds what happened since the start. The children tell the time by the wall clock. */
@@ -58,8 +64,6 @@ export const make = (heading: Heading): Effect.Effect<Journal> =>
         busy: (process) => busy.push(process),
         report: (gateway, report) => {
           switch (report._tag) {
-            case "Arrivals":
-              return add(arrivals, gateway, report.arrivals)
             case "Attempts":
               return add(attempts, gateway, report.attempts)
             case "Changes":

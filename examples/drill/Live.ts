@@ -7,22 +7,21 @@
  */
 import { Effect } from "effect"
 import process from "node:process"
-import { styleText } from "node:util"
-import { count, isAnswered, isRefused, quantile, waitOf } from "./Measures.ts"
+import type { Progress } from "./Journal.ts"
+import { count, isAnswered, isHit, isRefused, isWithin, quantile, waitOf } from "./Measures.ts"
 import { faultNames, gatewayNames, operationOf, serviceNames, shortFaultNames } from "./Names.ts"
-import type { Line, Output, Tone } from "./Output.ts"
-import type { Progress } from "./Progress.ts"
+import { type Line, type Output, painter, type Tone } from "./Output.ts"
 import {
   type BreakerChange,
   type Call,
+  eachService,
   type Gateway,
   gateways,
   type Phase,
   type Service,
   services
 } from "./Recording.ts"
-import { percent } from "./Verdict.ts"
-import { time } from "./Words.ts"
+import { percent, time } from "./Words.ts"
 
 /** What Live needs of a stream: `process.stdout` is one. */
 export interface Screen {
@@ -53,6 +52,7 @@ export const make = (options: {
   readonly screen: Screen
 }): Live => {
   const { output, progress, screen } = options
+  const paint = painter(screen)
   const isLive = screen.isTTY === true && process.env["TERM"] !== "dumb"
   const news = newsOf(progress)
   const recent = recentOf(progress)
@@ -77,8 +77,7 @@ export const make = (options: {
       if (!isLive || now < 0) return
       const drawing = draw(progress, recent.seen, now, columnsOf(screen) - 1)
       drawn = drawing.map(({ text }) => text)
-      const isColoured = !process.env["NO_COLOR"]
-      screen.write(drawing.map(({ text, tone }) => `${isColoured ? paint(text, tone) : text}\n`).join(""))
+      screen.write(drawing.map(({ text, tone }) => `${paint(text, tone)}\n`).join(""))
     },
     end: () => {
       clear()
@@ -96,11 +95,6 @@ export const follow = (live: Live): Effect.Effect<never> =>
   )
 
 const columnsOf = ({ columns }: Screen): number => Math.max(20, columns ?? 80)
-
-const paint = (text: string, tone: Tone): string =>
-  tone === "plain" ? text : styleText(styles[tone], text, { validateStream: false })
-
-const styles = { dim: "dim", good: "green", warn: "yellow", bad: "red" } as const
 
 /** What has happened since it was asked last, in the order of time. */
 const newsOf = ({ recording }: Progress) => {
@@ -150,9 +144,7 @@ const judgedAt = ({ deadlines }: Recorded, { service, until }: Phase): number =>
 
 const judged = (recording: Recorded, phase: Phase, number: number): ReadonlyArray<Line> => {
   const operation = operationOf[phase.service]
-  const calls = recording.calls.filter((call) =>
-    call.operation === operation && call.due >= phase.at && call.due < phase.until
-  )
+  const calls = recording.calls.filter((call) => isHit(phase, call))
   if (calls.length === 0) return []
   const shares = gateways.map((gateway) => {
     const { answered, made, refused } = count(recording, calls.filter((call) => call.gateway === gateway))
@@ -169,7 +161,7 @@ const judged = (recording: Recorded, phase: Phase, number: number): ReadonlyArra
 
 const changed = (phases: ReadonlyArray<Phase>, { at, service, state }: BreakerChange): Line => {
   const name = serviceNames[service]
-  const during = phases.find((phase) => phase.service === service && at >= phase.at && at < phase.until)
+  const during = phases.find((phase) => phase.service === service && isWithin(phase, at))
   const after = phases.findLast((phase) => phase.service === service && at >= phase.until)
   switch (state) {
     case "Open":
@@ -205,8 +197,9 @@ const recentOf = ({ recording }: Progress) => {
   let nextAttempt = 0
   let attempts: ReadonlyArray<{ readonly at: number; readonly service: Service }> = []
   let most = 1
+  const seen: Recent = { calls: [], requests: eachService(() => 0), most }
   const recent = {
-    seen: { calls: [], requests: { vectorStore: 0, fileSystem: 0, billing: 0, git: 0 }, most } as Recent,
+    seen,
     take: (now: number) => {
       const since = now - window
       calls = [...calls, ...recording.calls.slice(nextCall).map((call) => ({ at: now, call }))]
@@ -218,13 +211,7 @@ const recentOf = ({ recording }: Progress) => {
       ]
         .filter(({ at }) => at > since)
       nextAttempt = recording.attempts.length
-      const of = (service: Service) => attempts.filter((attempt) => attempt.service === service).length
-      const requests = {
-        vectorStore: of("vectorStore"),
-        fileSystem: of("fileSystem"),
-        billing: of("billing"),
-        git: of("git")
-      }
+      const requests = eachService((service) => attempts.filter((attempt) => attempt.service === service).length)
       most = Math.max(most, ...services.map((service) => requests[service]))
       recent.seen = { calls: calls.map(({ call }) => call), requests, most }
     }
@@ -257,7 +244,7 @@ const draw = ({ recording }: Progress, recent: Recent, now: number, width: numbe
       const own = recent.calls.filter((call) => call.gateway === "resilient" && call.operation === operation)
       const waits = own.map((call) => waitOf(recording, call).millis).toSorted((a, b) => a - b)
       const p95 = quantile(waits, 0.95)
-      const fault = recording.phases.find((phase) => phase.service === service && now >= phase.at && now < phase.until)
+      const fault = recording.phases.find((phase) => phase.service === service && isWithin(phase, now))
       const state = recording.changes.findLast((change) => change.gateway === "resilient" && change.service === service)
         ?.state ?? "Closed"
       const requests = recent.requests[service]

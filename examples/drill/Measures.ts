@@ -2,7 +2,20 @@
  * How a call is judged. It is answered when its answer was good (2xx) and came within the operation's deadline,
  * counted from the instant at which the call was due.
  */
-import type { BreakerChange, Call, Gateway, Recording, Service } from "./Recording.ts"
+import { operationOf } from "./Names.ts"
+import type { BreakerChange, Call, Gateway, Phase, Recording, Service } from "./Recording.ts"
+
+/** Whether an instant lies in a stretch of time, as that of an outage. */
+export const isWithin = ({ at, until }: Pick<Phase, "at" | "until">, instant: number): boolean =>
+  instant >= at && instant < until
+
+/** Whether a service has a fault at an instant. */
+export const isDown = ({ phases }: Recording, service: Service, at: number): boolean =>
+  phases.some((phase) => phase.service === service && isWithin(phase, at))
+
+/** Whether a call stands or falls with the service of an outage, and was due while it lasted. */
+export const isHit = (phase: Phase, { due, operation }: Call): boolean =>
+  operationOf[phase.service] === operation && isWithin(phase, due)
 
 export interface Calls {
   readonly made: number

@@ -9,14 +9,14 @@
  *
  * Each listens on free ports of 127.0.0.1, then says `Ready`. A child ends by
  * itself, at once and without a word, when the channel disconnects: that is how
- * no process outlives the conductor, however it died (Channel.ts). A child ignores SIGINT
+ * no process outlives the conductor, however it died (Child.ts). A child ignores SIGINT
  * and SIGTERM of the terminal: the conductor ends it by disconnecting.
  *
  * Times in messages: milliseconds since 1970 by Effect's Clock (the processes
  * share a machine, and so its clock). The conductor turns them into those of a
  * Recording.
  */
-import type { Arrival, Attempt, BreakerChange, Fault, Gateway, Service } from "./Recording.ts"
+import type { Attempt, BreakerChange, Fault, Gateway, Service } from "./Recording.ts"
 
 /** The entry of the process of one gateway's four back ends, in this folder. */
 export const backEndsEntry = "BackEndsProcess.ts"
@@ -49,19 +49,19 @@ export type Command =
   /** The traffic has ended: send what is still held back, and then `Busy`. Ends with the channel. */
   | { readonly _tag: "Stopped" }
 
-/** A back end's or a gateway's record, as the child knows it: which gateway it belongs to, the conductor adds. */
+/** A gateway's record, as it knows it: which gateway that is, the conductor adds. */
 type Own<Record> = Omit<Record, "gateway">
 
 /** From a child to the conductor. */
 export type Report =
   /** It listens. For back ends one url for each service. */
   | { readonly _tag: "BackEndsReady"; readonly urls: Readonly<Record<Service, string>> }
-  | { readonly _tag: "GatewayReady"; readonly url: string }
-  /** Any number at once: collect for 50 ms at most. */
-  | { readonly _tag: "Arrivals"; readonly arrivals: ReadonlyArray<Own<Arrival>> }
+  /** `lonelyUrl`: the same gateway once more, without other callers, and in front of services that refuse connections. */
+  | { readonly _tag: "GatewayReady"; readonly url: string; readonly lonelyUrl: string }
+  /** Any number at once: collect for a moment. */
   | { readonly _tag: "Attempts"; readonly attempts: ReadonlyArray<Own<Attempt>> }
   | { readonly _tag: "Changes"; readonly changes: ReadonlyArray<Own<BreakerChange>> }
-  /** Milliseconds: p99 of the delay of the event loop (`monitorEventLoopDelay`) since `Started`. */
+  /** Milliseconds: p99 of the delay of the event loop (LoopDelay.ts) since `Started`. */
   | { readonly _tag: "Busy"; readonly loopDelayP99: number }
   /** It could not start, in words for the one who runs the drill; the child exits by itself after it. */
   | { readonly _tag: "Failed"; readonly message: string }

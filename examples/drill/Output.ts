@@ -22,10 +22,14 @@ export interface Output {
 }
 
 /** Colour is for people: not for files and pipes, nor for those who asked for none (https://no-color.org). */
-export const to = (stream: NodeJS.WriteStream): Output => {
+export const painter = (stream: { readonly isTTY?: boolean }) => {
   const isColoured = stream.isTTY === true && !process.env["NO_COLOR"]
-  const paint = (text: string, tone: Tone): string =>
+  return (text: string, tone: Tone): string =>
     tone === "plain" || !isColoured ? text : styleText(styles[tone], text, { validateStream: false })
+}
+
+export const to = (stream: NodeJS.WriteStream): Output => {
+  const paint = painter(stream)
   return {
     print: (text, tone = "plain") => {
       stream.write(`${paint(text, tone)}\n`)

@@ -13,7 +13,6 @@ export class ProcessDied extends Data.TaggedError("ProcessDied")<{
 
 export interface Child {
   readonly name: string
-  readonly pid: number
   readonly tell: (command: Command) => void
   /** Fails when the process ends by itself, which it does not do unless something is wrong. */
   readonly died: Effect.Effect<never, ProcessDied>
@@ -60,7 +59,7 @@ export const start = (options: {
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       said = (said + text).slice(-tail)
     })
-    // what comes in is what Channel.ts sends
+    // what comes in is what Child.ts sends
     child.on("message", (message) => {
       const report = message as Report
       if (report._tag === "Failed") reason = report.message
@@ -74,7 +73,6 @@ export const start = (options: {
       fail(reason ?? `it ended (${signal ?? `code ${code}`})${said === "" ? "" : `:\n${said.trimEnd()}`}`))
     return {
       name,
-      pid: child.pid ?? 0,
       tell: (command) => {
         if (child.connected) {
           child.send(command, () => {})

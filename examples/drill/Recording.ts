@@ -1,4 +1,4 @@
-/** What a drill writes down, and all that is shown of it afterwards. While it runs: Progress.ts. */
+/** What a drill writes down, and all that is shown of it afterwards. While it runs: Journal.ts. */
 export const gateways = ["plain", "retries", "resilient"] as const
 export type Gateway = typeof gateways[number]
 export const services = ["vectorStore", "fileSystem", "billing", "git"] as const
@@ -6,6 +6,26 @@ export type Service = typeof services[number]
 export const operations = ["chat", "file", "charge", "snapshot"] as const
 export type Operation = typeof operations[number]
 export type Fault = "refuse" | "hang" | "slow" | "busy" | "throttle" | "reset" | "malformed" | "flap"
+
+export const eachGateway = <A>(f: (gateway: Gateway) => A): Record<Gateway, A> => ({
+  plain: f("plain"),
+  retries: f("retries"),
+  resilient: f("resilient")
+})
+
+export const eachService = <A>(f: (service: Service) => A): Record<Service, A> => ({
+  vectorStore: f("vectorStore"),
+  fileSystem: f("fileSystem"),
+  billing: f("billing"),
+  git: f("git")
+})
+
+export const eachOperation = <A>(f: (operation: Operation) => A): Record<Operation, A> => ({
+  chat: f("chat"),
+  file: f("file"),
+  charge: f("charge"),
+  snapshot: f("snapshot")
+})
 
 /** All times: milliseconds since the start of the traffic. */
 export interface Phase {
@@ -29,14 +49,6 @@ export interface Call {
   readonly source: "service" | "fallback" | undefined
 }
 
-/** A request that reached a back end (or tried to connect: a refused connection is seen by the gateway only). */
-export interface Arrival {
-  readonly gateway: Gateway
-  readonly service: Service
-  readonly at: number
-  readonly fault: Fault | undefined
-}
-
 export interface BreakerChange {
   readonly gateway: Gateway
   readonly service: Service
@@ -57,10 +69,17 @@ export interface Busy {
   readonly loopDelayP99: number
 }
 
-/** Row B11: one call to a dead service, undivided factor applied: how long until the caller had an answer. */
+/**
+ * Row B11: how long callers of a gateway waited for a chat while the vector store was dead. Milliseconds of the drill:
+ * times the factor, they are those of production.
+ */
 export interface DeadService {
   readonly gateway: Gateway
+  /** How it was dead. */
+  readonly fault: "hang" | "refuse"
+  /** Just after its death. */
   readonly first: number
+  /** When breakers, where there are any, had had the time to open. */
   readonly later: number
   readonly answeredBy: "error" | "fallback"
 }
@@ -74,7 +93,6 @@ export interface Recording {
   readonly deadlines: Readonly<Record<Operation, number>>
   readonly phases: ReadonlyArray<Phase>
   readonly calls: ReadonlyArray<Call>
-  readonly arrivals: ReadonlyArray<Arrival>
   readonly attempts: ReadonlyArray<Attempt>
   readonly changes: ReadonlyArray<BreakerChange>
   readonly deadService: ReadonlyArray<DeadService>

@@ -15,8 +15,7 @@ import * as Series from "./report/Series.ts"
 import * as Tables from "./report/Tables.ts"
 import { headline, make as summarize, type Summary } from "./Summary.ts"
 import * as Table from "./Table.ts"
-import { percent } from "./Verdict.ts"
-import { time } from "./Words.ts"
+import { percent, time } from "./Words.ts"
 
 /** The page, as the text of a file. */
 export const html = (recording: Recording, summary: Summary = summarize(recording)): string => {

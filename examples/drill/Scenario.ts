@@ -2,8 +2,7 @@
  * The scripts: which service has which fault, and when, as data. Everything is
  * a share of the run's length, so that a longer drill is the same drill in slow motion.
  */
-import type { Fault, Operation, Phase, Service } from "./Recording.ts"
-import * as Settings from "./Settings.ts"
+import type { Fault, Phase, Service } from "./Recording.ts"
 
 /** The shortest and the longest drill, in seconds. */
 export const shortest = 12
@@ -97,12 +96,6 @@ export const phases = (name: Name, seconds: number): ReadonlyArray<Phase> =>
  * would leave deadlines too short to tell a miss from a hiccup of the machine.
  */
 export const factor = (seconds: number): number => Math.max(1, Math.min(25, 440 / seconds))
-
-/** Until when a caller wants an answer, in milliseconds. */
-export const deadlines = (factor: number): Readonly<Record<Operation, number>> => {
-  const { charge, chat, file, snapshot } = Settings.deadlines
-  return { chat: chat / factor, file: file / factor, charge: charge / factor, snapshot: snapshot / factor }
-}
 
 /** The fewest calls a second at which enough of them meet each fault for a breaker to notice it. */
 export const leastRate = (seconds: number): number => Math.max(1, Math.ceil(960 / seconds))

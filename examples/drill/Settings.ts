@@ -18,7 +18,7 @@
  */
 import { Config, Duration, type Redacted, Schema } from "effect"
 import { urlVariables } from "./Messages.ts"
-import type { Operation, Service } from "./Recording.ts"
+import { eachService, type Operation, type Service } from "./Recording.ts"
 
 /** How the client of one service behaves. Times are milliseconds. */
 export interface ServiceSettings {
@@ -40,13 +40,13 @@ export const declared: Readonly<Record<Service, ServiceSettings>> = {
   git: { retries: 3, timeout: 30_000, failures: 5, recovery: 90_000 }
 }
 
-/** How long a user waits for each operation before he gives up, in milliseconds, undivided. */
-export const deadlines: Readonly<Record<Operation, number>> = {
-  chat: 20_000,
-  file: 25_000,
-  charge: 10_000,
-  snapshot: 30_000
-}
+/** How long a user waits for each operation before he gives up, in milliseconds. */
+export const deadlines = (factor: number): Readonly<Record<Operation, number>> => ({
+  chat: 20_000 / factor,
+  file: 25_000 / factor,
+  charge: 10_000 / factor,
+  snapshot: 30_000 / factor
+})
 
 /** The timeout that everybody writes first, in seconds, undivided: that of the two gateways without protection. */
 export const usualTimeout = 30
@@ -70,7 +70,10 @@ export interface Settings {
 }
 
 const PositiveDuration = Schema.DurationFromString.check(
-  Schema.makeFilter((duration) => Duration.toMillis(duration) > 0 || "a duration above zero")
+  Schema.makeFilter((duration) => {
+    const millis = Duration.toMillis(duration)
+    return millis > 0 && Number.isFinite(millis) || "a finite duration above zero"
+  })
 )
 
 /** By what all times are divided. Default: 1. */
@@ -106,27 +109,16 @@ const service = (name: Service) => {
 export const settings: Config.Config<Settings> = Config.all({
   factor,
   token,
-  vectorStore: service("vectorStore"),
-  fileSystem: service("fileSystem"),
-  billing: service("billing"),
-  git: service("git")
+  services: Config.all(eachService(service))
 }).pipe(
-  Config.map(({ factor, token, ...services }): Settings => {
-    const divided = <S extends ServiceSettings>(service: S) => ({
-      ...service,
-      timeout: service.timeout / factor,
-      recovery: service.recovery / factor
-    })
-    return {
-      factor,
-      token,
-      services: {
-        vectorStore: divided(services.vectorStore),
-        fileSystem: divided(services.fileSystem),
-        billing: divided(services.billing),
-        git: divided(services.git)
-      },
-      time: (seconds) => seconds * 1000 / factor
-    }
-  })
+  Config.map(({ factor, services, token }): Settings => ({
+    factor,
+    token,
+    services: eachService((service) => ({
+      ...services[service],
+      timeout: services[service].timeout / factor,
+      recovery: services[service].recovery / factor
+    })),
+    time: (seconds) => seconds * 1000 / factor
+  }))
 )

@@ -2,11 +2,11 @@
  * What was seen, in figures: the three gateways side by side, over the whole run and outage by outage. Requests are what a gateway
  * made, refused connections included.
  */
-import { type Calls, changesOf, count, quantile, type Wait, waitOf } from "./Measures.ts"
-import { operationOf } from "./Names.ts"
+import { type Calls, changesOf, count, isDown, isHit, isWithin, quantile, type Wait, waitOf } from "./Measures.ts"
 import type { BreakerChange, Busy, DeadService, Gateway, Operation, Phase, Recording, Service } from "./Recording.ts"
-import { services } from "./Recording.ts"
+import { eachGateway, eachOperation, eachService, services } from "./Recording.ts"
 import * as Verdict from "./Verdict.ts"
+import { percent } from "./Words.ts"
 
 /** How long callers waited until they had an answer, good or bad, or gave up. undefined: nobody called. */
 export interface Waits {
@@ -85,19 +85,11 @@ export const make = (recording: Recording): Summary => {
   }
 }
 
-export const eachGateway = <A>(f: (gateway: Gateway) => A): Record<Gateway, A> => ({
-  plain: f("plain"),
-  retries: f("retries"),
-  resilient: f("resilient")
-})
-
 const lastSeen = ({ attempts, calls }: Recording): number =>
   [...calls.map(({ due, ended }) => ended ?? due), ...attempts.map(({ at }) => at)].reduce(
     (last, at) => Math.max(last, at),
     0
   )
-
-const isWithin = ({ at, until }: Pick<Phase, "at" | "until">, instant: number) => instant >= at && instant < until
 
 const ordealOf = (recording: Recording, phase: Phase, gateway: Gateway): Ordeal => {
   const { service } = phase
@@ -106,9 +98,7 @@ const ordealOf = (recording: Recording, phase: Phase, gateway: Gateway): Ordeal 
   const next = recording.phases
     .filter((other) => other.service === service && other.at >= phase.until)
     .reduce((first, { at }) => Math.min(first, at), Number.POSITIVE_INFINITY)
-  const calls = recording.calls.filter((call) =>
-    call.gateway === gateway && call.operation === operationOf[service] && isWithin(phase, call.due)
-  )
+  const calls = recording.calls.filter((call) => call.gateway === gateway && isHit(phase, call))
   return {
     calls: count(recording, calls),
     requests: attempts.filter(({ at }) => isWithin(phase, at)).length,
@@ -147,29 +137,14 @@ const figuresOf = (recording: Recording, outages: ReadonlyArray<Outage>, gateway
   const attempts = recording.attempts.filter((attempt) => attempt.gateway === gateway)
   const waits = calls.map((call) => waitOf(recording, call)).toSorted((a, b) => a.millis - b.millis)
   const load = (service: Service) =>
-    attempts.filter(({ at, service: of }) =>
-      of === service && recording.phases.some((phase) => phase.service === service && isWithin(phase, at))
-    ).length
-  const loads = {
-    vectorStore: load("vectorStore"),
-    fileSystem: load("fileSystem"),
-    billing: load("billing"),
-    git: load("git")
-  }
+    attempts.filter(({ at, service: of }) => of === service && isDown(recording, service, at)).length
+  const loads = eachService(load)
   const ordeals = outages.map((outage) => outage.gateways[gateway])
-  const byOperation = (operation: Operation) => count(recording, calls.filter((call) => call.operation === operation))
-  const hit = calls.filter(({ due, operation }) =>
-    recording.phases.some((phase) => operationOf[phase.service] === operation && isWithin(phase, due))
-  )
+  const hit = calls.filter((call) => recording.phases.some((phase) => isHit(phase, call)))
   return {
     calls: count(recording, calls),
     hit: count(recording, hit),
-    operations: {
-      chat: byOperation("chat"),
-      file: byOperation("file"),
-      charge: byOperation("charge"),
-      snapshot: byOperation("snapshot")
-    },
+    operations: eachOperation((operation) => count(recording, calls.filter((call) => call.operation === operation))),
     waits: { p50: quantile(waits, 0.5), p95: quantile(waits, 0.95), p99: quantile(waits, 0.99) },
     load: services.reduce((sum, service) => sum + loads[service], 0),
     loads,
@@ -193,7 +168,7 @@ export const json = (summary: Summary, heading: Partial<Recording> = {}): string
 export const headline = ({ gateways: figures, outages }: Summary): string => {
   const { hit } = figures.resilient
   if (outages.length === 0) return "Nothing has failed."
-  const share = (gateway: Gateway) => Verdict.percent(figures[gateway].hit.answered, figures[gateway].hit.made)
+  const share = (gateway: Gateway) => percent(figures[gateway].hit.answered, figures[gateway].hit.made)
   const times = outages.length === 1 ? "once" : outages.length === 2 ? "twice" : `${outages.length} times`
   return `Services failed ${times}. Of the ${hit.made} calls that needed them just then, effect-resilience answered ` +
     `${share("resilient")} in time, retries only ${share("retries")}, a plain client ${share("plain")}.`

@@ -3,12 +3,12 @@
  * service, and the verdict. The figures are rows of text here, for the terminal and for the page alike.
  */
 import type { Calls, Wait } from "./Measures.ts"
-import { gatewayNames, serviceNames } from "./Names.ts"
+import { gatewayNames, serviceNames, shortFaultNames } from "./Names.ts"
 import type { Tone } from "./Output.ts"
 import { type Gateway, gateways, operations, type Recording, services } from "./Recording.ts"
 import { type Figures, headline, type Spread, type Summary } from "./Summary.ts"
-import { mostRefusalDelay, percent } from "./Verdict.ts"
-import { time } from "./Words.ts"
+import { mostRefusalDelay } from "./Verdict.ts"
+import { percent, time } from "./Words.ts"
 
 export interface Row {
   readonly name: string
@@ -76,22 +76,24 @@ export interface DeadRow {
 
 /** Before and after: what one caller of a dead service gets, in the times before they were divided. */
 export const deadRows = ({ deadService }: Pick<Summary, "deadService">, factor: number): ReadonlyArray<DeadRow> =>
-  (["retries", "resilient"] as const).flatMap((gateway) =>
-    deadService.filter((row) => row.gateway === gateway).map(({ answeredBy, first, later }) => {
-      // what takes no time is our own work, which was never divided
-      const waited = (millis: number) =>
-        `${answeredBy === "error" ? "an error" : "the fallback"} ${
-          millis <= mostRefusalDelay ? "at once" : `after ${time(millis * factor)}`
-        }`
-      return {
-        name: `${gateway === "retries" ? "before" : "after"}: ${gatewayNames[gateway]}`,
-        first: waited(first),
-        later: waited(later)
-      }
-    })
+  (["hang", "refuse"] as const).flatMap((fault) =>
+    (["retries", "resilient"] as const).flatMap((gateway) =>
+      deadService.filter((row) => row.gateway === gateway && row.fault === fault).map(
+        ({ answeredBy, first, later }) => {
+          // what takes no time is our own work, which was never divided
+          const waited = (millis: number) =>
+            `${answeredBy} ${millis <= mostRefusalDelay ? "at once" : `after ${time(millis * factor)}`}`
+          return {
+            name: `${shortFaultNames[fault]}: ${gatewayNames[gateway]}`,
+            first: waited(first),
+            later: waited(later)
+          }
+        }
+      )
+    )
   )
 
-export const deadTitle = "A dead service behind a timeout of 30 s"
+export const deadTitle = "A dead service behind a timeout of 30 s, before and after"
 
 /** By what the application's times are divided. */
 export const factorText = (factor: number): string => String(Number(factor.toFixed(2)))
@@ -139,7 +141,7 @@ export const lines = (summary: Summary, recording: Recording, width = 80): Reado
     ...(dead.length === 0 ? [] : [
       { text: `${deadTitle}, times undivided:`, tone: "plain" } satisfies Said,
       ...[{ name: "", first: "first call", later: "later calls" }, ...dead].map(({ first, later, name }): Said => ({
-        text: `  ${name.padEnd(25)}${first.padStart(26)}${later.padStart(26)}`,
+        text: `  ${name.padEnd(28)}${first.padStart(25)}${later.padStart(25)}`,
         tone: "plain"
       })),
       empty

@@ -3,6 +3,7 @@ import { changesOf, count, isAnswered, isRefused } from "./Measures.ts"
 import { faultNames, serviceNames } from "./Names.ts"
 import type { Busy, Recording } from "./Recording.ts"
 import type { Outage } from "./Summary.ts"
+import { percent } from "./Words.ts"
 
 /** `inconclusive`: a target was missed, but some process had too much to do for that to mean anything. */
 export type Verdict = "passed" | "missed" | "inconclusive" | "interrupted"
@@ -54,10 +55,6 @@ export const of = (recording: Recording, outages: ReadonlyArray<Outage>): {
     tooBusy
   }
 }
-
-/** A share in words. It is rounded down: 100 % means all of them. */
-export const percent = (part: number, whole: number): string =>
-  whole === 0 ? "none" : `${part === whole ? 100 : (Math.floor(1000 * part / whole) / 10).toFixed(1)} %`
 
 const callsOf = ({ calls }: Recording, operations: ReadonlyArray<string>) =>
   calls.filter(({ gateway, operation }) => gateway === "resilient" && operations.includes(operation))

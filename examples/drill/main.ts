@@ -12,7 +12,6 @@ import * as Live from "./Live.ts"
 import { urlVariables } from "./Messages.ts"
 import * as Options from "./Options.ts"
 import * as Output from "./Output.ts"
-import type { Progress } from "./Progress.ts"
 import type { Recording } from "./Recording.ts"
 import * as Report from "./Report.ts"
 import * as Scenario from "./Scenario.ts"
@@ -37,7 +36,12 @@ const intro = (output: Output.Output, { deadlines, factor, phases, rate, scenari
 }
 
 /** Everything that a drill leaves behind: the table, the page, the document. Gives the exit code. */
-const finish = (options: Options.Options, { now, recording }: Progress, output: Output.Output, screen: Screen) =>
+const finish = (
+  options: Options.Options,
+  { now, recording }: Journal.Progress,
+  output: Output.Output,
+  screen: Screen
+) =>
   Effect.sync(() => {
     const summary = Summary.make(recording)
     output.print("")
@@ -63,7 +67,7 @@ const finish = (options: Options.Options, { now, recording }: Progress, output: 
 const drill = Effect.fnUntraced(function*(options: Options.Options, output: Output.Output, screen: Screen) {
   const { rate, scenario, seconds, seed } = options
   const factor = Scenario.factor(seconds)
-  const deadlines = Scenario.deadlines(factor)
+  const deadlines = Settings.deadlines(factor)
   const phases = Scenario.phases(scenario, seconds)
   const journal = yield* Journal.make({ scenario, seconds, rate, seed, factor, deadlines, phases })
   intro(output, journal.recording)
@@ -94,7 +98,7 @@ const environment = Effect.suspend(() => {
 )
 
 /** Shows what happens until the scope ends. */
-const watch = (progress: Progress, output: Output.Output, screen: Screen) =>
+const watch = (progress: Journal.Progress, output: Output.Output, screen: Screen) =>
   Effect.forkScoped(Live.follow(Live.make({ progress, output, screen })), { startImmediately: true })
 
 /** The exit code of a program whose output nobody reads: that of one ended by SIGPIPE. */

@@ -3,11 +3,11 @@ import { ConfigProvider, Effect, Logger, Redacted, Schedule, Schema } from "effe
 import * as BackEnds from "../../examples/drill/BackEnds.ts"
 import * as GatewayServer from "../../examples/drill/Gateway.ts"
 import {
-  type Arrival,
   type Attempt,
   type BreakerChange,
   type Fault,
   type Gateway,
+  type Service,
   services
 } from "../../examples/drill/Recording.ts"
 import * as Settings from "../../examples/drill/Settings.ts"
@@ -27,11 +27,11 @@ export const start = Effect.fnUntraced(function*(
 ) {
   const attempts: Array<Omit<Attempt, "gateway">> = []
   const changes: Array<Omit<BreakerChange, "gateway">> = []
-  const arrivals: Array<Omit<Arrival, "gateway">> = []
+  const arrivals: Array<Service> = []
   const { become, urls } = yield* BackEnds.make({
     factor,
     token: Redacted.make(secret),
-    onArrival: (arrival) => arrivals.push(arrival)
+    onArrival: (service) => arrivals.push(service)
   })
   const env = {
     CHROMA_SERVER_URL: urls.vectorStore,
@@ -54,6 +54,7 @@ export const start = Effect.fnUntraced(function*(
   // code is loaded by the first calls, and they say nothing about times
   yield* Effect.all([chat, file("README.md"), charge, snapshot])
   attempts.length = 0
+  arrivals.length = 0
   return {
     url,
     urls,

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { DeadService } from "../../examples/drill/Recording.ts"
 import * as Scenario from "../../examples/drill/Scenario.ts"
 import { canLookForProcesses, drill, processesOf, until } from "./processes.ts"
 
@@ -45,13 +46,18 @@ describe("the drill", () => {
         assert.strictEqual(document.verdict, code === 0 ? "passed" : "inconclusive")
         assert.deepInclude(document, { scenario: "tour", seconds: 18, rate: 54, seed: 7 })
         assert.lengthOf(document.outages, 8)
-        // B11: three timeouts of 30 seconds before, one wait that a user has the patience for after, and then none
-        const dead = (gateway: string) =>
-          document.deadService.find((row: { readonly gateway: string }) => row.gateway === gateway)
-        assert.isAtLeast(dead("retries").first * document.factor, 89_900)
-        assert.isBelow(dead("resilient").first, dead("plain").first)
-        assert.isBelow(dead("resilient").later, dead("resilient").first)
-        assert.deepStrictEqual([dead("retries").answeredBy, dead("resilient").answeredBy], ["error", "fallback"])
+        // B11: three timeouts of 30 seconds before; after, one wait that a user has the patience for, and then none
+        const dead = (gateway: string, fault: string) =>
+          document.deadService.find((row: DeadService) => row.gateway === gateway && row.fault === fault)
+        assert.isAtLeast(dead("retries", "hang").first * document.factor, 89_900)
+        assert.isBelow(dead("resilient", "hang").first, dead("plain", "hang").first)
+        // waits of 1, 2 and 4 seconds, give or take a tenth, where the service refuses connections
+        assert.isAtLeast(dead("resilient", "refuse").first * document.factor, 6_200)
+        for (const fault of ["hang", "refuse"]) {
+          assert.isBelow(dead("resilient", fault).later, dead("resilient", fault).first)
+          assert.strictEqual(dead("retries", fault).answeredBy, "error")
+          assert.strictEqual(dead("resilient", fault).answeredBy, "fallback")
+        }
         assert.notMatch(stderr, /^\s+at /m)
         assert.include(readFileSync(report, "utf8"), "<!doctype html>")
         // the token is nobody's business

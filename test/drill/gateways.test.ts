@@ -137,7 +137,7 @@ describe("the gateway with this toolkit", () => {
         })
         const asked = arrivals.length
         assert.include((yield* chat).body, { source: "full-text" })
-        assert.strictEqual(arrivals.slice(asked).filter(({ service }) => service === "vectorStore").length, 0)
+        assert.strictEqual(arrivals.slice(asked).filter((service) => service === "vectorStore").length, 0)
         yield* become("vectorStore", undefined)
         yield* Effect.repeat(chat, {
           until: ({ body }) => body.source === "vectors",

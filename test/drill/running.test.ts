@@ -13,6 +13,7 @@ import * as Options from "../../examples/drill/Options.ts"
 import * as Processes from "../../examples/drill/Processes.ts"
 import { type Call, type Operation, operations, type Service, services } from "../../examples/drill/Recording.ts"
 import * as Scenario from "../../examples/drill/Scenario.ts"
+import * as Settings from "../../examples/drill/Settings.ts"
 import * as Traffic from "../../examples/drill/Traffic.ts"
 
 const answer = (status: number, source: Traffic.Answer["source"]): Traffic.Answer => ({
@@ -65,7 +66,7 @@ describe("the scripts", () => {
     assert.strictEqual(Scenario.factor(22), 20)
     assert.strictEqual(Scenario.factor(12), 25)
     assert.strictEqual(Scenario.factor(600), 1)
-    assert.deepStrictEqual(Scenario.deadlines(20), { chat: 1000, file: 1250, charge: 500, snapshot: 1500 })
+    assert.deepStrictEqual(Settings.deadlines(20), { chat: 1000, file: 1250, charge: 500, snapshot: 1500 })
   })
 })
 

@@ -50,6 +50,7 @@ describe("the settings of the application", () => {
       ["FILESYSTEM_MAX_RETRIES", "-1"],
       ["BILLING_TIMEOUT", "soon"],
       ["GIT_TIMEOUT", "0 seconds"],
+      ["CHROMA_TIMEOUT", "Infinity"],
       ["GIT_FAILURE_THRESHOLD", "0"],
       ["DRILL_FACTOR", "none"]
     ] as const

@@ -4,6 +4,7 @@ import type { Attempt, BreakerChange, Call, Gateway, Phase, Recording } from "..
 import { gateways } from "../../examples/drill/Recording.ts"
 import * as Summary from "../../examples/drill/Summary.ts"
 import * as Verdict from "../../examples/drill/Verdict.ts"
+import { percent } from "../../examples/drill/Words.ts"
 import { empty, tour } from "./synthetic.ts"
 
 const call = (more: Partial<Call>): Call => ({
@@ -211,10 +212,10 @@ describe("the verdict (A20)", () => {
   })
 
   it("rounds shares down, so that 100 % means all", () => {
-    expect(Verdict.percent(9999, 10_000)).toBe("99.9 %")
-    expect(Verdict.percent(3, 3)).toBe("100 %")
-    expect(Verdict.percent(0, 3)).toBe("0.0 %")
-    expect(Verdict.percent(0, 0)).toBe("none")
+    expect(percent(9999, 10_000)).toBe("99.9 %")
+    expect(percent(3, 3)).toBe("100 %")
+    expect(percent(0, 3)).toBe("0.0 %")
+    expect(percent(0, 0)).toBe("none")
   })
 })
 
@@ -223,7 +224,7 @@ it("the summary says the most important thing first, and becomes JSON without ho
   const { hit } = summary.gateways.resilient
   expect(Summary.headline(summary)).toContain(`Of the ${hit.made} calls that needed them`)
   for (const gateway of gateways) {
-    expect(Summary.headline(summary)).toContain(Verdict.percent(summary.gateways[gateway].hit.answered, hit.made))
+    expect(Summary.headline(summary)).toContain(percent(summary.gateways[gateway].hit.answered, hit.made))
   }
   expect(JSON.parse(Summary.json(summary))).toMatchObject({
     verdict: "passed",

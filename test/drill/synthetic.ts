@@ -34,7 +34,6 @@ export const empty: Recording = {
   deadlines,
   phases: [],
   calls: [],
-  arrivals: [],
   attempts: [],
   changes: [],
   deadService: [],
@@ -88,16 +87,12 @@ export const tour = (seed = 1): Recording => {
     calls,
     attempts,
     changes,
-    arrivals: attempts.map(({ at, gateway, service }) => ({
-      gateway,
-      service,
-      at,
-      fault: phases.find((phase) => phase.service === service && at >= phase.at && at < phase.until)?.fault
-    })),
     deadService: [
-      { gateway: "plain", first: 1502, later: 1501, answeredBy: "error" },
-      { gateway: "retries", first: 4510, later: 4508, answeredBy: "error" },
-      { gateway: "resilient", first: 353, later: 2.4, answeredBy: "fallback" }
+      { gateway: "plain", fault: "hang", first: 1502, later: 1501, answeredBy: "error" },
+      { gateway: "retries", fault: "hang", first: 4510, later: 4508, answeredBy: "error" },
+      { gateway: "resilient", fault: "hang", first: 403, later: 2.4, answeredBy: "fallback" },
+      { gateway: "retries", fault: "refuse", first: 4, later: 3, answeredBy: "error" },
+      { gateway: "resilient", fault: "refuse", first: 352, later: 2.2, answeredBy: "fallback" }
     ],
     busy: [{ process: "conductor", loopDelayP99: 12.3 }, { process: "resilient gateway", loopDelayP99: 14 }]
   }

@@ -63,8 +63,10 @@ describe("the table", () => {
 
   it("tells what one caller of a dead service gets, before and after, in undivided times (B11)", () => {
     expect(Table.deadRows(Summary.make(tour()), empty.factor)).toEqual([
-      { name: "before: retries only", first: "an error after 90.2 s", later: "an error after 90.2 s" },
-      { name: "after: effect-resilience", first: "the fallback after 7.06 s", later: "the fallback at once" }
+      { name: "hangs: retries only", first: "error after 90.2 s", later: "error after 90.2 s" },
+      { name: "hangs: effect-resilience", first: "fallback after 8.06 s", later: "fallback at once" },
+      { name: "refuses: retries only", first: "error at once", later: "error at once" },
+      { name: "refuses: effect-resilience", first: "fallback after 7.04 s", later: "fallback at once" }
     ])
     expect(text().some((line) => line.includes(Table.deadTitle))).toBe(true)
     expect(text(empty).some((line) => line.includes(Table.deadTitle))).toBe(false)

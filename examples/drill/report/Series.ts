@@ -1,9 +1,9 @@
 /** What the page plots: the calls of a recording, gathered in slices of time. Times are in seconds. */
-import { changesOf, isAnswered, quantile, waitOf } from "../Measures.ts"
+import { changesOf, isAnswered, isDown, quantile, waitOf } from "../Measures.ts"
 import { serviceNames, shortFaultNames } from "../Names.ts"
 import type { BreakerChange, Call, Gateway, Recording, Service } from "../Recording.ts"
-import { services } from "../Recording.ts"
-import { eachGateway, type Outage } from "../Summary.ts"
+import { eachGateway, services } from "../Recording.ts"
+import type { Outage } from "../Summary.ts"
 
 type Values = ReadonlyArray<number | null>
 
@@ -39,12 +39,9 @@ export interface Series {
 }
 
 export const make = (recording: Recording, outages: ReadonlyArray<Outage>): Series => {
-  const { attempts, calls, phases, seconds } = recording
+  const { attempts, calls, seconds } = recording
   const edges = edgesOf(recording)
   const slices = edges.slice(1).map((until, index) => ({ from: edges[index] ?? 0, until }))
-  const isDown = (service: Service, at: number) =>
-    phases.some((phase) => phase.service === service && at >= phase.at && at < phase.until)
-
   const ofCalls = (value: (calls: ReadonlyArray<Call>) => number) =>
     eachGateway((gateway): Values => {
       const own = calls.filter((call) => call.gateway === gateway)
@@ -63,7 +60,9 @@ export const make = (recording: Recording, outages: ReadonlyArray<Outage>): Seri
       return Math.max(1, quantile(waits, 0.95) ?? 1)
     }),
     load: eachGateway((gateway) => {
-      const own = attempts.filter((attempt) => attempt.gateway === gateway && isDown(attempt.service, attempt.at))
+      const own = attempts.filter((attempt) =>
+        attempt.gateway === gateway && isDown(recording, attempt.service, attempt.at)
+      )
       return slices.map(({ from, until }) =>
         round(own.filter(({ at }) => at >= from && at < until).length * 1000 / (until - from))
       )

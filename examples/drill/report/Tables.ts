@@ -3,8 +3,7 @@ import { faultNames, gatewayNames, operationOf, serviceNames } from "../Names.ts
 import { gateways, type Recording } from "../Recording.ts"
 import type { Outage, Summary } from "../Summary.ts"
 import * as Table from "../Table.ts"
-import { percent } from "../Verdict.ts"
-import { time } from "../Words.ts"
+import { percent, time } from "../Words.ts"
 import { type Html, markup } from "./Html.ts"
 
 export const all = (recording: Recording, summary: Summary): Html =>
@@ -53,8 +52,8 @@ const dead = (summary: Summary, factor: number): Html => {
   if (rows.length === 0) return markup``
   return markup`<h2>${Table.deadTitle}</h2>
 <table>
-<caption>What one caller gets, first when the service has just died and then later. Times undivided.</caption>
-<thead><tr><th scope="col">gateway</th><th scope="col">first call</th><th scope="col">later calls</th></tr></thead>
+<caption>First when the service has just died, later when breakers have had the time to open. Times undivided.</caption>
+<thead><tr><th scope="col">the vector store, and the gateway</th><th scope="col">first call</th><th scope="col">later calls</th></tr></thead>
 <tbody>${
     rows.map(({ first, later, name }) =>
       markup`<tr><th scope="row">${name}</th><td>${first}</td><td>${later}</td></tr>
