@@ -94,7 +94,8 @@ export const follow = (live: Live): Effect.Effect<never> =>
     Effect.ensuring(Effect.sync(live.end))
   )
 
-const columnsOf = ({ columns }: Screen): number => Math.max(20, columns ?? 80)
+/** A terminal that does not know its width says 0. */
+const columnsOf = ({ columns }: Screen): number => columns || 80
 
 /** What has happened since it was asked last, in the order of time. */
 const newsOf = ({ recording }: Progress) => {

@@ -1,7 +1,6 @@
 /** The options of the command line. */
 import { Data, Result } from "effect"
-import { statSync } from "node:fs"
-import { dirname } from "node:path"
+import { closeSync, existsSync, openSync, unlinkSync } from "node:fs"
 import { parseArgs } from "node:util"
 import * as Scenario from "./Scenario.ts"
 
@@ -109,15 +108,22 @@ const parseOrThrow = (args: ReadonlyArray<string>): Options | "help" => {
     seed: number("seed", 1, "a whole number, zero or more", (n) => Number.isSafeInteger(n) && n >= 0),
     json: given.has("json"),
     report: given.has("report")
-      ? text("report", "", "the name of a file in a folder that exists", isWritable)
+      ? text("report", "", "the name of a file that can be written", isWritable)
       : undefined
   }
 }
 
-/** Better found out now than at the end of the drill. */
-const isWritable = (file: string): boolean =>
-  file !== "" &&
-  statSync(dirname(file), { throwIfNoEntry: false })?.isDirectory() === true &&
-  statSync(file, { throwIfNoEntry: false })?.isDirectory() !== true
+/** Better found out now than at the end of the drill: only who opens a file knows whether he may write it. */
+const isWritable = (file: string): boolean => {
+  try {
+    const isThere = existsSync(file)
+    closeSync(openSync(file, "a"))
+    // a drill that is interrupted leaves no empty report
+    if (!isThere) unlinkSync(file)
+    return true
+  } catch {
+    return false
+  }
+}
 
 const wrong = (message: string) => new WrongOption({ message })

@@ -72,7 +72,7 @@ export interface Settings {
 const PositiveDuration = Schema.DurationFromString.check(
   Schema.makeFilter((duration) => {
     const millis = Duration.toMillis(duration)
-    return millis > 0 && Number.isFinite(millis) || "a finite duration above zero"
+    return millis > 0 && Number.isFinite(millis) || "Expected a finite duration above zero"
   })
 )
 
@@ -82,8 +82,15 @@ export const factor: Config.Config<number> = Config.schema(
   "DRILL_FACTOR"
 ).pipe(Config.withDefault(1))
 
+const HeaderText = Schema.String.check(
+  Schema.isPattern(/^[!-~]{1,8192}$/, { message: "Expected printable ASCII without spaces, as headers carry it" })
+)
+
 /** The token that services show each other. */
-export const token: Config.Config<Redacted.Redacted> = Config.Redacted("INTERNAL_TOKEN")
+export const token: Config.Config<Redacted.Redacted> = Config.schema(
+  Schema.RedactedFromValue(HeaderText),
+  "INTERNAL_TOKEN"
+)
 
 const millis = (name: string, orElse: number): Config.Config<number> =>
   Config.schema(PositiveDuration, name).pipe(Config.map(Duration.toMillis), Config.withDefault(orElse))

@@ -4,8 +4,10 @@ import { Clock, Deferred, Effect, Fiber, Result, Schedule } from "effect"
 import { Problem } from "effect-resilience/http"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as DeadService from "../../examples/drill/DeadService.ts"
 import * as LoopDelay from "../../examples/drill/LoopDelay.ts"
 import { backEndsEntry, gatewayEntry } from "../../examples/drill/Messages.ts"
@@ -205,14 +207,29 @@ describe("the options", () => {
     [["--seed", "x"], "--seed takes a whole number"],
     [["--seed=1.5"], "--seed takes a whole number"],
     [["--report", ""], "--report takes the name of a file"],
-    [["--report", "/nowhere/at/all.html"], "--report takes the name of a file in a folder that exists"],
+    [["--report", "/nowhere/at/all.html"], "--report takes the name of a file that can be written"],
     [["--report", tmpdir()], "--report takes the name of a file"],
+    // a folder in which nobody may write, root included
+    [["--report", "/proc/report.html"], "--report takes the name of a file that can be written, not"],
     [["--json=yes"], "--json takes no value"]
   ])("refuses %j", (args, message) => {
     const parsed = Options.parse(args)
     assert.isTrue(Result.isFailure(parsed))
     if (Result.isFailure(parsed)) assert.include(parsed.failure.message, message)
   })
+})
+
+it("a report is tried before the drill, and what is there already is left alone", () => {
+  const folder = mkdtempSync(join(tmpdir(), "drill-options-"))
+  try {
+    const [there, fresh] = [join(folder, "there.html"), join(folder, "fresh.html")]
+    writeFileSync(there, "an older report")
+    for (const report of [there, fresh]) assert.isTrue(Result.isSuccess(Options.parse(["--report", report])))
+    assert.strictEqual(readFileSync(there, "utf8"), "an older report")
+    assert.isFalse(existsSync(fresh))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 describe("the processes", () => {

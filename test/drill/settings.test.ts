@@ -63,6 +63,13 @@ describe("the settings of the application", () => {
       }))
   }
 
+  it.effect("B4: a token that no header can carry is refused, and not shown", () =>
+    Effect.gen(function*() {
+      const { message } = yield* Effect.flip(parse({ INTERNAL_TOKEN: "töken" }))
+      assert.include(message, "INTERNAL_TOKEN")
+      assert.notInclude(message, "töken")
+    }))
+
   it.live("B2: that are wrong keep a gateway's process from starting, which says so, and shows no token", () =>
     Effect.gen(function*() {
       const { died } = yield* Processes.start({
