@@ -38,6 +38,7 @@ export const rows = (summary: Summary): ReadonlyArray<Row> => {
       "charge, or told why not",
       ({ operations: { charge } }) => percent(charge.answered + charge.refused, charge.made)
     ),
+    part("refused while well", ({ calls, hit }) => String(calls.refused - hit.refused)),
     row("callers waited, p50", ({ waits }) => waited(waits.p50)),
     part("p95", ({ waits }) => waited(waits.p95)),
     part("p99", ({ waits }) => waited(waits.p99)),
@@ -45,7 +46,9 @@ export const rows = (summary: Summary): ReadonlyArray<Row> => {
     ...isDown.map((service) => part(serviceNames[service], ({ loads }) => String(loads[service]))),
     row("wasted requests", ({ requests, wasted }) => `${wasted} of ${requests}`),
     row("time to detect (worst)", ({ detected }) => spread(detected)),
-    row("time to recover (worst)", ({ recovered }) => spread(recovered))
+    part("outages", ({ detected }) => `${detected.seen} of ${summary.outages.length}`),
+    row("time to recover (worst)", ({ recovered }) => spread(recovered)),
+    part("outages", ({ recovered }) => `${recovered.seen} of ${summary.outages.length}`)
   ]
 }
 
@@ -61,10 +64,13 @@ const spread = ({ median, worst }: Spread): string =>
 /** What the words of the rows mean. */
 export const notes: ReadonlyArray<string> = [
   "Down: while the service that an operation stands or falls with had a fault. Answered: a good answer within the " +
-  "operation's deadline, from the service or from a fallback. Charges have no fallback, on purpose.",
+  "operation's deadline, from the service or from a fallback.",
+  "Charges have no fallback, on purpose: while the breaker of billing is open they are refused, at once and with the " +
+  "reason. Refused while well: between the end of an outage and the breaker's next try.",
   "Waits count from the instant at which a call was due, until an answer, an error, or the caller gave up.",
   "Detect: until the breaker was open. Recover: from the end of the fault until a request succeeded, and the breaker " +
-  "was closed; an open one finds out only at its next try. The middle and the worst of all outages.",
+  "was closed; an open one finds out only at its next try. The middle and the worst of the outages in which that was " +
+  "seen. No breaker opens at 429: that service is well and asks for less.",
   "Wasted: requests that came to nothing."
 ]
 

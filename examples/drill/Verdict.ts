@@ -1,9 +1,9 @@
 /** Whether the toolkit's gateway kept what it promises, and whether the machine let it. */
 import { changesOf, count, isAnswered, isRefused } from "./Measures.ts"
 import { faultNames, serviceNames } from "./Names.ts"
-import type { Busy, Recording } from "./Recording.ts"
+import type { Busy, Call, Recording } from "./Recording.ts"
 import type { Outage } from "./Summary.ts"
-import { percent } from "./Words.ts"
+import { percent, time } from "./Words.ts"
 
 /** `inconclusive`: a target was missed, but some process had too much to do for that to mean anything. */
 export type Verdict = "passed" | "missed" | "inconclusive" | "interrupted"
@@ -69,12 +69,23 @@ const answered = (recording: Recording, what: string, operations: ReadonlyArray<
   }
 }
 
+/** A refusal serves well when there is a reason for it: one while all is well, its breaker included, is a failure. */
 const wellServed = (recording: Recording): Target => {
   const least = 99.9
+  const changes = changesOf(recording, "resilient", "billing")
+  const reasons = [
+    ...recording.phases.filter(({ service }) => service === "billing"),
+    ...changes.flatMap(({ at, state }, n) =>
+      state === "Closed" ? [] : [{ at, until: changes[n + 1]?.at ?? Number.POSITIVE_INFINITY }]
+    )
+  ]
+  const hasReason = ({ due, ended = due }: Call) => reasons.some(({ at, until }) => at <= ended && until > due)
   const calls = callsOf(recording, ["charge"])
-  const good = calls.filter((call) => isAnswered(recording, call) || isRefused(recording, call)).length
+  const good =
+    calls.filter((call) => isAnswered(recording, call) || (isRefused(recording, call) && hasReason(call))).length
   return {
-    wanted: `at least ${least} % of charges answered, or refused by a typed problem, within their deadline`,
+    wanted:
+      `at least ${least} % of charges answered, or refused for a reason by a typed problem, within their deadline`,
     seen: calls.length === 0 ? "there were none" : `${percent(good, calls.length)} of ${calls.length}`,
     held: calls.length > 0 && 100 * good >= least * calls.length
   }
@@ -97,7 +108,9 @@ const refusals = (recording: Recording): Target => {
   const p99 = delays[Math.floor(0.99 * (delays.length - 1))]
   return {
     wanted: `refusals by an open breaker within ${mostRefusalDelay} ms at p99`,
-    seen: p99 === undefined ? "there were none" : `${p99.toFixed(1)} ms (${delays.length} refusals)`,
+    seen: p99 === undefined
+      ? "there were none"
+      : `${time(p99)} (${delays.length} refusals, the slowest ${time(delays.at(-1) ?? p99)})`,
     held: p99 === undefined || p99 <= mostRefusalDelay
   }
 }

@@ -171,9 +171,20 @@ describe("the verdict (A20)", () => {
 
   it("counts a charge that was refused in typed form as well served, and no other refusal", () => {
     const refused = call({ operation: "charge", status: 503, code: "circuit_open" })
-    expect(target(recording({ calls: times(10, refused) }), "charges").held).toBe(true)
-    expect(target(recording({ calls: [...times(10, refused), call({ operation: "charge", status: 503 })] }), "charges"))
-      .toMatchObject({ held: false, seen: "90.9 % of 11" })
+    const calls = times(10, refused)
+    const down = recording({ calls, phases: [{ service: "billing", at: 50, until: 200, fault: "busy" }] })
+    expect(target(down, "charges").held).toBe(true)
+    const untyped = call({ operation: "charge", status: 503 })
+    expect(target({ ...down, calls: [...calls, untyped] }, "charges")).toMatchObject({
+      held: false,
+      seen: "90.9 % of 11"
+    })
+    // billing is well: it is the breaker's next try that they wait for, or nothing at all
+    const open: BreakerChange = { ...change(50, "Open"), service: "billing" }
+    expect(target(recording({ calls, changes: [open] }), "charges").held).toBe(true)
+    expect(target(recording({ calls, changes: [open, { ...open, at: 90, state: "Closed" }] }), "charges").held)
+      .toBe(false)
+    expect(target(recording({ calls }), "charges").held).toBe(false)
   })
 
   it("asks an open breaker to refuse at once, and leaves out calls that had waited for a retry", () => {

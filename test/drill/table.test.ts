@@ -34,6 +34,15 @@ describe("the table", () => {
     for (const { texts } of rows) for (const gateway of gateways) expect(texts[gateway]).not.toBe("")
   })
 
+  it("hides no outage that was not detected or not recovered from, and no refusal without an outage", () => {
+    const recording = tour()
+    const texts = (name: string) =>
+      Table.rows(Summary.make(recording)).filter((row) => row.name === name).map(({ texts }) => texts.resilient)
+    // no breaker opens at 429
+    expect(texts("outages")).toEqual(["7 of 8", "8 of 8"])
+    expect(Number(texts("refused while well")[0])).toBeGreaterThan(0)
+  })
+
   it("leaves out services that were never down", () => {
     const recording = tour()
     const phases = recording.phases.filter(({ service }) => service === "billing")
