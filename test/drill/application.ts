@@ -53,6 +53,8 @@ export const start = Effect.fnUntraced(function*(
   const snapshot = post(url, "/v1/api/snapshots", { message: "a snapshot" })
   // code is loaded by the first calls, and they say nothing about times
   yield* Effect.all([chat, file("README.md"), charge, snapshot])
+  // a gateway tells of an attempt a moment after it
+  yield* eventually(() => attempts.length === arrivals.length)
   attempts.length = 0
   arrivals.length = 0
   return {

@@ -1,6 +1,7 @@
 /** What a dead service costs, and the two gateways of the drill that the toolkit's is compared with. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { services } from "../../examples/drill/Recording.ts"
 import { eventually, quietly, start } from "./application.ts"
 
 describe("B11: a dead service behind the usual timeout", () => {
@@ -80,6 +81,27 @@ describe("a gateway without protection", () => {
         assert.strictEqual((yield* snapshot).status, 500)
         const times = gateway === "plain" ? 1 : 3
         assert.strictEqual(attempts.filter(({ ok, service }) => service === "fileSystem" && !ok).length, 2 * times)
+      })))
+  }
+})
+
+describe("the load that gateways put on services", () => {
+  for (const gateway of ["plain", "retries", "resilient"] as const) {
+    it.live(`is what they tell of it: each request arrives, and no other (${gateway})`, () =>
+      quietly(Effect.gen(function*() {
+        const { all, arrivals, attempts, charge, chat, file, snapshot } = yield* start(gateway, { factor: 10 })
+        for (const fault of [undefined, "busy", "reset", "malformed"] as const) {
+          yield* all(fault)
+          for (let n = 0; n < 3; n++) yield* Effect.all([chat, file("README.md"), charge, snapshot])
+        }
+        // what goes on behind an answer comes to its end
+        yield* eventually(() => attempts.length === arrivals.length)
+        for (const service of services) {
+          assert.strictEqual(
+            attempts.filter((attempt) => attempt.service === service).length,
+            arrivals.filter((arrival) => arrival === service).length
+          )
+        }
       })))
   }
 })

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
@@ -53,6 +53,21 @@ describe("the series", () => {
 
   it("have a hole where nobody called", () => {
     expect(new Set(Series.make(empty, []).answered.plain)).toEqual(new Set([null]))
+  })
+})
+
+describe("the picture of the README", () => {
+  const script = fileURLToPath(new URL("../../scripts/drill-image.ts", import.meta.url))
+  it.each([
+    ["no report", [], /which report\? Usage: /],
+    ["a report that is not there", ["/nowhere/report.html"], /ENOENT/],
+    ["something else", [script], /is no report of the drill/],
+    ["an option that it does not know", ["--bright"], /--bright/]
+  ])("is refused in one line for %s", (_, args, reason) => {
+    const { status, stderr } = spawnSync(process.execPath, [script, ...args], { encoding: "utf8" })
+    expect(status).toBe(2)
+    expect(stderr).toMatch(reason)
+    expect(stderr).toMatch(/^drill-image: .*\n$/)
   })
 })
 
