@@ -133,23 +133,26 @@ export const run = Effect.fnUntraced(function*({ died, sides }: Stage, journal: 
     for (const child of everyone) child.tell(command)
   }
 
+  const sleepUntil = (at: number) => Effect.suspend(() => Effect.sleep(Math.max(0, at - now())))
   const script = Effect.forEach(
     steps(phases),
     ({ at, command }) =>
-      Effect.suspend(() => Effect.sleep(Math.max(0, at - now()))).pipe(
-        Effect.andThen(Effect.sync(() => {
+      Effect.andThen(
+        sleepUntil(at),
+        Effect.sync(() => {
           for (const { backEnds } of sides) backEnds.tell(command)
-        }))
+        })
       ),
     { discard: true }
   )
   const traffic = Traffic.run({ plan, users: sides, deadlines, now, onCall: journal.call })
   const phase = DeadService.phaseFor(phases, factor)
+  const end = Math.max(0, ...phases.map(({ until }) => until))
   const dead = Effect.forEach(
     sides.flatMap(({ gateway, lonelyUser, user }) => [
       ...(phase === undefined ? [] : [DeadService.hanging({ phase, factor, gateway, user, now })]),
-      // before the first outage, when there is the least to do
-      DeadService.refusing({ gateway, user: lonelyUser, now })
+      // after the last outage, when there is the least to do and all code has been run
+      Effect.andThen(sleepUntil(end), DeadService.refusing({ gateway, user: lonelyUser, now }))
     ]),
     Effect.map((measured) => {
       if (measured !== undefined) journal.dead(measured)

@@ -149,7 +149,7 @@ const judged = (recording: Recorded, phase: Phase, number: number): ReadonlyArra
   if (calls.length === 0) return []
   const shares = gateways.map((gateway) => {
     const { answered, made, refused } = count(recording, calls.filter((call) => call.gateway === gateway))
-    const told = gateway === "resilient" && refused > 0 ? ` (${percent(answered + refused, made)} with refusals)` : ""
+    const told = gateway === "resilient" && refused > 0 ? ` (${percent(answered + refused, made)} or told why not)` : ""
     return `${gatewayNames[gateway]} ${percent(answered, made)}${told}`
   })
   return [{

@@ -10,9 +10,10 @@ import * as Drill from "./Drill.ts"
 import * as Journal from "./Journal.ts"
 import * as Live from "./Live.ts"
 import { urlVariables } from "./Messages.ts"
+import { gatewayNames } from "./Names.ts"
 import * as Options from "./Options.ts"
 import * as Output from "./Output.ts"
-import type { Recording } from "./Recording.ts"
+import { gateways, type Recording } from "./Recording.ts"
 import * as Report from "./Report.ts"
 import * as Scenario from "./Scenario.ts"
 import * as Settings from "./Settings.ts"
@@ -26,13 +27,15 @@ type Screen = NodeJS.WriteStream
 const intro = (output: Output.Output, { deadlines, factor, phases, rate, scenario, seconds, seed }: Recording) => {
   const { charge, chat, file, snapshot } = deadlines
   output.print(
-    `Outage drill "${scenario}": ${phases.length} outages in ${seconds} s, ${rate} calls a second to each of three gateways.`
+    `Outage drill "${scenario}": ${phases.length} outages in ${seconds} s. Three gateways (${
+      gateways.map((gateway) => gatewayNames[gateway]).join(", ")
+    }),\n` +
+      `each with four services of its own, get the same ${rate} calls a second. The breakers are those of ` +
+      `${gatewayNames.resilient}.\n` +
+      `Seed ${seed}; the application's times are divided by ${Table.factorText(factor)}: users wait ` +
+      `${time(chat)} for a chat, ${time(file)} for a file,\n` +
+      `${time(charge)} for a charge, ${time(snapshot)} for a snapshot. Starting six processes ...\n`
   )
-  output.print(
-    `Seed ${seed}; the application's times are divided by ${Number(factor.toFixed(2))}: users wait ` +
-      `${time(chat)} for a chat, ${time(file)} for a file,`
-  )
-  output.print(`${time(charge)} for a charge, ${time(snapshot)} for a snapshot. Starting six processes ...\n`)
 }
 
 /** Everything that a drill leaves behind: the table, the page, the document. Gives the exit code. */

@@ -60,7 +60,7 @@ describe("elsewhere than on a terminal", () => {
     expect(texts).toContain("1: vector store is well again after 2.50 s")
     expect(texts).toContain("vector store: closed, 0.40 s after the outage")
     expect(texts.find((text) => text.startsWith("3: charge"))).toMatch(
-      /plain client 0\.0 %, retries only .* %, effect-resilience 0\.0 % \(100 % with refusals\)$/
+      /plain client 0\.0 %, retries only .* %, effect-resilience 0\.0 % \(100 % or told why not\)$/
     )
     for (const number of [1, 2, 3, 4, 5, 6, 7, 8]) {
       expect(texts.filter((text) => text.startsWith(`${number}: `))).toHaveLength(3)

@@ -2,7 +2,7 @@
  * The gateway with this toolkit: four service clients, and three ways to take a failure.
  *
  * Read it from the top: how services are called, and then, operation by operation, what users get when one is down.
- * All times are those of production: `time(1)` is one second, which in a drill passes faster.
+ * `time(1)` is one second of production, in the milliseconds of a drill, where time passes faster.
  */
 import { Duration, Effect, Fiber, Layer } from "effect"
 import { CacheFallback, CircuitBreaker, Deadline, Fallback, Outcome } from "effect-resilience"
@@ -17,35 +17,35 @@ export const gateway = (settings: Settings) => {
 
   // How services are called. ------------------------------------------------------------------------------
 
-  /** What all four have in common. Numbers are milliseconds. */
+  // What all four have in common, in milliseconds. The policies stand around a call in a fixed order, from the outside in
+  // the one in which they are written here: total timeout and retries around all attempts, the others around each.
   const pipeline = ({ failures, recovery, retries, timeout }: ServiceSettings, totalTimeout: number) => ({
-    // The longest that a call may take, all of its attempts and waits included. Timeout times retries would be far
-    // too long: 4 attempts of 15 seconds and 7 seconds of waits are 67 seconds, and nobody waits for a chat so long.
-    // Each service below says how much time it has: enough for one attempt that hangs until its timeout, or for all
-    // attempts and waits if they fail at once, but not for both.
+    // The longest that a call may take. Timeout times retries would be far too long: 4 attempts of 15 seconds and 7
+    // seconds of waits are 67 seconds, and nobody waits for a chat so long. Each service below says how much time it has:
+    // enough for one attempt that hangs until its timeout, or for all attempts and waits if they fail at once.
     totalTimeout,
     retry: {
       times: retries,
       // After 1, 2 and 4 seconds: a restart takes a moment, and whoever asks sooner only adds to the trouble. Give or
-      // take a tenth, so that callers who failed together do not return together.
+      // take a tenth (jitter), so that callers who failed together do not return together.
       backoff: { kind: "exponential", base: time(1) },
       jitter: { factor: 0.1 },
-      // A service that asks for a longer rest than that (`Retry-After`) gets it: the call ends at once, since its
-      // fallback is better than the wait.
+      // A service that asks for a longer rest (`Retry-After`) gets it: the call ends at once, and its fallback is used.
       maxRetryAfter: time(4)
     },
     // A service that is only slow holds its callers. No more than so many, or it takes the whole gateway with it.
     bulkhead: { concurrency: 64 },
     circuitBreaker: {
       trip: [
-        // Down: so many attempts in a row have failed. After that each further one costs a user his time, and the
-        // service its chance to recover.
+        // Down: so many attempts in a row have failed, whoever made them. After that each further one costs a user his
+        // time, and the service its chance to recover.
         { kind: "consecutive", failures },
         // As good as down: half of the last calls took more than half of the time that they are given. No timeout need
         // strike then, and no attempt fail, but users wait.
         { kind: "slow", threshold: 0.5, slowerThan: timeout / 2, minimumCalls: 10, window: { calls: 20 } }
       ],
-      // So long nobody asks. Then one call tries, and its answer decides: the others do not wait for it.
+      // So long nobody asks. Then the breaker is half-open: one call tries, and its answer decides whether it closes or
+      // opens again. The others do not wait for it.
       open: recovery
     },
     attemptTimeout: timeout
@@ -55,7 +55,7 @@ export const gateway = (settings: Settings) => {
     api: VectorStoreApi,
     baseUrl: services.vectorStore.url,
     token,
-    // of the 20 seconds that a user has for a chat
+    // 15 for one attempt, of the 20 seconds that a user has for a chat
     pipeline: pipeline(services.vectorStore, time(15.5))
   }) {}
 
@@ -100,7 +100,7 @@ export const gateway = (settings: Settings) => {
     return Effect.fail(isOpen ? new Problem.CircuitBroken({ retryAfter }) : new Problem.Unavailable({ retryAfter }))
   }
 
-  /** What the clients know of their services, for those who watch them. */
+  // What the clients know of their services, for those who watch them.
   const states = Effect.all({
     vectorStore: VectorStore.status,
     fileSystem: FileSystem.status,
@@ -122,11 +122,12 @@ export const gateway = (settings: Settings) => {
       const clients = yield* Effect.context<VectorStore | FileSystem | Billing | Git>()
 
       /**
-       * Work that the user waits for no longer than a moment. Then it goes on behind his answer, since only its end tells
-       * whether the service is well. It is bounded: in time by the total timeout, in number by the bulkhead.
+       * Work that the user waits for no longer than a moment. Then it goes on behind his answer: cut off with his patience,
+       * a call to a service that hangs would count neither as good nor as bad, and no breaker would ever open. It is
+       * bounded: in time by the total timeout, in number by the bulkhead.
        */
       const forAMoment = <A, E>(moment: number, work: Effect.Effect<A, E>) =>
-        // the user's deadline is not that of work that he does not wait for
+        // a fiber of the server's, not of the request's; and the user's deadline is not that of work without him
         Effect.timeout(Effect.flatMap(Effect.forkIn(Deadline.detach(work), scope), Fiber.join), moment)
 
       /** Best effort: the user is told how it went if that is known in a moment; what goes wrong is a line in the log. */
