@@ -3,16 +3,16 @@ import { Cause, Effect, Exit, Logger, type Scope } from "effect"
 import { flushCompileCache } from "node:module"
 import process from "node:process"
 import * as LoopDelay from "./LoopDelay.ts"
-import type { Command, Report } from "./Messages.ts"
+import type { Command, Notice } from "./Messages.ts"
 
-/** Collects what there is to report for a moment: one message for each would be more work than the work itself. */
+/** Collects notices for a moment: one message for each would be more work than the work itself. */
 export class Batch<A> {
   private held: Array<A> = []
   private timer: NodeJS.Timeout | undefined
-  private readonly report: (records: ReadonlyArray<A>) => Report
+  private readonly notice: (records: ReadonlyArray<A>) => Notice
 
-  constructor(report: (records: ReadonlyArray<A>) => Report) {
-    this.report = report
+  constructor(notice: (records: ReadonlyArray<A>) => Notice) {
+    this.notice = notice
   }
 
   readonly add = (record: A): void => {
@@ -23,7 +23,7 @@ export class Batch<A> {
   readonly flush = (): void => {
     clearTimeout(this.timer)
     this.timer = undefined
-    if (this.held.length > 0) send(this.report(this.held))
+    if (this.held.length > 0) send(this.notice(this.held))
     this.held = []
   }
 }
@@ -32,7 +32,7 @@ export class Batch<A> {
 export const run = (
   start: Effect.Effect<
     {
-      readonly ready: Report
+      readonly ready: Notice
       readonly batches: ReadonlyArray<Pick<Batch<never>, "flush">>
       readonly handle: (command: Command) => Effect.Effect<void>
     },
@@ -78,14 +78,14 @@ const fail = (cause: Cause.Cause<unknown>): void => {
   if (process.send === undefined) {
     process.stderr.write(`${message}\n`)
     leave()
-  } else process.send({ _tag: "Failed", message } satisfies Report, undefined, undefined, leave)
+  } else process.send({ _tag: "Failed", message } satisfies Notice, undefined, undefined, leave)
 }
 
 /**
- * Sends a report. What cannot be sent is lost: the conductor is gone then, and so is this process in a moment.
+ * Sends a notice. What cannot be sent is lost: the conductor is gone then, and so is this process in a moment.
  */
-const send = (report: Report): void => {
-  if (process.connected) process.send?.(report, undefined, undefined, () => {})
+const send = (notice: Notice): void => {
+  if (process.connected) process.send?.(notice, undefined, undefined, () => {})
 }
 
 /**

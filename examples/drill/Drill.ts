@@ -10,7 +10,7 @@ import {
   type ChildEnvironment,
   type Command,
   gatewayEntry,
-  type Report,
+  type Notice,
   urlVariables
 } from "./Messages.ts"
 import * as Processes from "./Processes.ts"
@@ -75,8 +75,8 @@ const side = Effect.fnUntraced(function*(gateway: Gateway, token: string, journa
     DRILL_FACTOR: String(journal.recording.factor),
     INTERNAL_TOKEN: token
   } satisfies ChildEnvironment
-  const backEndsReady = yield* Deferred.make<Extract<Report, { readonly _tag: "BackEndsReady" }>>()
-  const gatewayReady = yield* Deferred.make<Extract<Report, { readonly _tag: "GatewayReady" }>>()
+  const backEndsReady = yield* Deferred.make<Extract<Notice, { readonly _tag: "BackEndsReady" }>>()
+  const gatewayReady = yield* Deferred.make<Extract<Notice, { readonly _tag: "GatewayReady" }>>()
 
   const start = Effect.fnUntraced(function*(name: string, entry: string, environment: Record<string, string>) {
     const busy = yield* Deferred.make<void>()
@@ -84,17 +84,17 @@ const side = Effect.fnUntraced(function*(gateway: Gateway, token: string, journa
       name,
       entry,
       environment: { ...common, ...environment },
-      onReport: (report) => {
-        switch (report._tag) {
+      onNotice: (notice) => {
+        switch (notice._tag) {
           case "BackEndsReady":
-            return Deferred.doneUnsafe(backEndsReady, Effect.succeed(report))
+            return Deferred.doneUnsafe(backEndsReady, Effect.succeed(notice))
           case "GatewayReady":
-            return Deferred.doneUnsafe(gatewayReady, Effect.succeed(report))
+            return Deferred.doneUnsafe(gatewayReady, Effect.succeed(notice))
           case "Busy":
-            journal.busy({ process: name, loopDelayP99: report.loopDelayP99 })
+            journal.busy({ process: name, loopDelayP99: notice.loopDelayP99 })
             return Deferred.doneUnsafe(busy, Effect.void)
           default:
-            return journal.report(gateway, report)
+            return journal.notice(gateway, notice)
         }
       }
     })

@@ -1,6 +1,6 @@
 /** What is written down while a drill runs, and the time that it is written down in. */
 import { type Clock, Effect } from "effect"
-import type { Report } from "./Messages.ts"
+import type { Notice } from "./Messages.ts"
 import type { Attempt, BreakerChange, Busy, Call, DeadService, Gateway, Recording } from "./Recording.ts"
 
 /** A drill while it runs: what those who watch it, like the live view, may look at whenever they like. */
@@ -19,7 +19,7 @@ export interface Journal extends Progress {
   readonly call: (call: Call) => void
   readonly dead: (measured: DeadService) => void
   readonly busy: (busy: Busy) => void
-  readonly report: (gateway: Gateway, report: Report) => void
+  readonly notice: (gateway: Gateway, notice: Notice) => void
 }
 
 /** The part of a recording that is known before the drill. */
@@ -62,12 +62,12 @@ export const make = (heading: Heading): Effect.Effect<Journal> =>
         call: (call) => calls.push(call),
         dead: (measured) => deadService.push(measured),
         busy: (process) => busy.push(process),
-        report: (gateway, report) => {
-          switch (report._tag) {
+        notice: (gateway, notice) => {
+          switch (notice._tag) {
             case "Attempts":
-              return add(attempts, gateway, report.attempts)
+              return add(attempts, gateway, notice.attempts)
             case "Changes":
-              return add(changes, gateway, report.changes)
+              return add(changes, gateway, notice.changes)
           }
         }
       }

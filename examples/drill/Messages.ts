@@ -53,7 +53,7 @@ export type Command =
 type Own<Record> = Omit<Record, "gateway">
 
 /** From a child to the conductor. */
-export type Report =
+export type Notice =
   /** It listens. For back ends one url for each service. */
   | { readonly _tag: "BackEndsReady"; readonly urls: Readonly<Record<Service, string>> }
   /** `lonelyUrl`: the same gateway once more, without other callers, and in front of services that refuse connections. */

@@ -3,7 +3,7 @@ import { Data, Deferred, Effect, type Scope } from "effect"
 import { type ChildProcess, fork } from "node:child_process"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
-import type { Command, Report } from "./Messages.ts"
+import type { Command, Notice } from "./Messages.ts"
 
 /** A process that could not start, or that ended before its time. */
 export class ProcessDied extends Data.TaggedError("ProcessDied")<{
@@ -30,16 +30,16 @@ const patience = 300
 /** How much of what a process has said on stderr is told when it died, in characters. */
 const tail = 2000
 
-/** Starts a process. What it reports goes to `onReport`, in its order. */
+/** Starts a process. What it says goes to `onNotice`, in its order. */
 export const start = (options: {
   readonly name: string
   /** A file of this folder, or a URL. */
   readonly entry: string
   readonly environment: Readonly<Record<string, string>>
-  readonly onReport: (report: Report) => void
+  readonly onNotice: (notice: Notice) => void
 }): Effect.Effect<Child, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const { name, onReport } = options
+    const { name, onNotice } = options
     const died = yield* Deferred.make<never, ProcessDied>()
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
@@ -61,9 +61,9 @@ export const start = (options: {
     })
     // what comes in is what Child.ts sends
     child.on("message", (message) => {
-      const report = message as Report
-      if (report._tag === "Failed") reason = report.message
-      onReport(report)
+      const notice = message as Notice
+      if (notice._tag === "Failed") reason = notice.message
+      onNotice(notice)
     })
     const fail = (message: string) =>
       Deferred.doneUnsafe(died, Effect.fail(new ProcessDied({ process: name, message })))

@@ -240,8 +240,8 @@ describe("the processes", () => {
       name: "back ends",
       entry: backEndsEntry,
       environment: { DRILL_GATEWAY: "plain", DRILL_FACTOR: "20", INTERNAL_TOKEN: "secret" },
-      onReport: (report) => {
-        if (report._tag === "BackEndsReady") Deferred.doneUnsafe(ready, Effect.succeed(report.urls))
+      onNotice: (notice) => {
+        if (notice._tag === "BackEndsReady") Deferred.doneUnsafe(ready, Effect.succeed(notice.urls))
       }
     })
     const url = new URL((yield* Effect.raceFirst(Deferred.await(ready), child.died)).billing)
@@ -281,7 +281,7 @@ describe("the processes", () => {
         name: "gateway",
         entry: gatewayEntry,
         environment: { DRILL_GATEWAY: "brave", DRILL_FACTOR: "20", INTERNAL_TOKEN: "secret" },
-        onReport: () => {}
+        onNotice: () => {}
       })
       const { message } = yield* Effect.flip(Effect.timeout(child.died, "20 seconds"))
       assert.include(message, "DRILL_GATEWAY")

@@ -85,7 +85,7 @@ describe("the settings of the application", () => {
           GIT_SERVER_URL: "http://127.0.0.1:1",
           GIT_TIMEOUT: "a while"
         },
-        onReport: () => {}
+        onNotice: () => {}
       })
       const { message } = yield* Effect.flip(died)
       assert.include(message, "GIT_TIMEOUT")
