@@ -71,7 +71,9 @@ export const notes: ReadonlyArray<string> = [
   "Detect: until the breaker was open. Recover: from the end of the fault until a request succeeded, and the breaker " +
   "was closed; an open one finds out only at its next try. The middle and the worst of the outages in which that was " +
   "seen. No breaker opens at 429: that service is well and asks for less.",
-  "Wasted: requests that came to nothing."
+  "Wasted: requests that came to nothing.",
+  "A dead service: first when it has just died, later when breakers have had the time to open. Waits are multiplied by " +
+  "the factor, and so is what the machine itself takes, which was never divided: 7 s of retries read as a little more."
 ]
 
 export interface DeadRow {
