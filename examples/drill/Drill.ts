@@ -27,6 +27,7 @@ interface Side {
   readonly children: ReadonlyArray<Processes.Child>
   /** How late the event loop of a process was while the traffic ran. Ends when both have said it. */
   readonly busy: Effect.Effect<void>
+  readonly dashboardUrl: string | undefined
 }
 
 /** All three sides, ready to be called. */
@@ -34,6 +35,8 @@ export interface Stage {
   readonly sides: ReadonlyArray<Side>
   /** Fails when a process ends before its time. */
   readonly died: Effect.Effect<never, Processes.ProcessDied>
+  /** The page that shows how the toolkit's gateway sees its services, where one was asked for. */
+  readonly dashboardUrl: string | undefined
 }
 
 /** How long a process may take until it listens. A machine that is busy needs some. */
@@ -45,17 +48,18 @@ const busyLimit = "1 second"
 /** Calls of each operation that are made of each gateway before the drill: the first ones load code, and say nothing. */
 const rehearsals = 12
 
-/** Starts the six processes. They end with the scope. */
-export const stage = Effect.fnUntraced(function*(journal: Journal.Journal) {
+/** Starts the six processes. They end with the scope. `dashboard`: the port of one, see Options. */
+export const stage = Effect.fnUntraced(function*(journal: Journal.Journal, dashboard: number | undefined) {
   const token = process.env["INTERNAL_TOKEN"] ?? randomBytes(16).toString("hex")
   // they end at the same time, since one that is busy with its start takes a moment to notice
   const scope = yield* Effect.acquireRelease(Scope.make("parallel"), Scope.close)
-  const sides = yield* Effect.forEach(gateways, (gateway) => side(gateway, token, journal), {
+  const sides = yield* Effect.forEach(gateways, (gateway) => side(gateway, token, journal, dashboard), {
     concurrency: "unbounded"
   }).pipe(Scope.provide(scope))
   const died = Effect.raceAllFirst(sides.flatMap(({ children }) => children.map(({ died }) => died)))
   yield* Effect.raceFirst(Effect.forEach(sides, rehearse, { concurrency: "unbounded" }), died)
-  return { sides, died } satisfies Stage
+  const dashboardUrl = sides.find(({ gateway }) => gateway === "resilient")?.dashboardUrl
+  return { sides, died, dashboardUrl } satisfies Stage
 })
 
 const rehearse = ({ lonelyUser, user }: Side) => {
@@ -69,11 +73,18 @@ const rehearse = ({ lonelyUser, user }: Side) => {
   return Effect.timeoutOption(Effect.all([calls, refused], { concurrency: "unbounded" }), "5 seconds")
 }
 
-const side = Effect.fnUntraced(function*(gateway: Gateway, token: string, journal: Journal.Journal) {
+const side = Effect.fnUntraced(function*(
+  gateway: Gateway,
+  token: string,
+  journal: Journal.Journal,
+  dashboard: number | undefined
+) {
   const common = {
     DRILL_GATEWAY: gateway,
     DRILL_FACTOR: String(journal.recording.factor),
-    INTERNAL_TOKEN: token
+    INTERNAL_TOKEN: token,
+    // the other gateways have no breakers to show
+    DRILL_DASHBOARD: gateway === "resilient" && dashboard !== undefined ? String(dashboard) : "none"
   } satisfies ChildEnvironment
   const backEndsReady = yield* Deferred.make<Extract<Notice, { readonly _tag: "BackEndsReady" }>>()
   const gatewayReady = yield* Deferred.make<Extract<Notice, { readonly _tag: "GatewayReady" }>>()
@@ -112,14 +123,15 @@ const side = Effect.fnUntraced(function*(gateway: Gateway, token: string, journa
   const { urls } = yield* ready(backEndsReady, backEnds.child)
   const environment = Object.fromEntries(services.map((service) => [urlVariables[service], urls[service]]))
   const server = yield* start(`gateway ${gateway}`, gatewayEntry, environment)
-  const { lonelyUrl, url } = yield* ready(gatewayReady, server.child)
+  const { dashboardUrl, lonelyUrl, url } = yield* ready(gatewayReady, server.child)
   return {
     gateway,
     user: yield* Traffic.user(url),
     lonelyUser: yield* Traffic.user(lonelyUrl),
     backEnds: backEnds.child,
     children: [backEnds.child, server.child],
-    busy: Effect.andThen(backEnds.busy, server.busy)
+    busy: Effect.andThen(backEnds.busy, server.busy),
+    dashboardUrl
   } satisfies Side
 })
 

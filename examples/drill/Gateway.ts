@@ -57,12 +57,12 @@ const application = (gateway: Gateway, settings: Settings, watcher: Watcher) => 
   }
 }
 
-/** Serves a gateway on loopback until the scope ends. Answers with its url. */
+/** Serves a gateway on loopback until the scope ends. Answers with its url, and the owner of its breakers. */
 export const serve = Effect.fnUntraced(function*(gateway: Gateway, settings: Settings, watcher: Watcher) {
   // all three have what only the toolkit's needs, so that nothing else is different about them
   const context = yield* Layer.build(Layer.merge(Resilience.layer, NodeHttpClient.layerUndici))
-  const { events } = Context.get(context, Resilience.Resilience)
-  yield* Effect.forkScoped(Stream.runForEach(events, (event) => Effect.sync(() => heard(watcher)(event))), {
+  const resilience = Context.get(context, Resilience.Resilience)
+  yield* Effect.forkScoped(Stream.runForEach(resilience.events, (event) => Effect.sync(() => heard(watcher)(event))), {
     startImmediately: true
   })
   const server = yield* HttpRouter.serve(application(gateway, settings, watcher), {
@@ -73,5 +73,5 @@ export const serve = Effect.fnUntraced(function*(gateway: Gateway, settings: Set
     Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
     Layer.build
   )
-  return HttpServer.formatAddress(Context.get(server, HttpServer.HttpServer).address)
+  return { url: HttpServer.formatAddress(Context.get(server, HttpServer.HttpServer).address), resilience }
 })

@@ -4,8 +4,8 @@
  * The conductor (main.ts) forks, for each of the three gateways, first the
  * process of its back ends and then the gateway itself:
  *
- *     fork("BackEndsProcess.ts", [], { env: { ...env, DRILL_GATEWAY, DRILL_FACTOR, INTERNAL_TOKEN } })
- *     fork("GatewayProcess.ts", [], { env: { ...env, the same three, CHROMA_SERVER_URL and its like } })
+ *     fork("BackEndsProcess.ts", [], { env: { ...env, DRILL_GATEWAY, DRILL_FACTOR, INTERNAL_TOKEN, DRILL_DASHBOARD } })
+ *     fork("GatewayProcess.ts", [], { env: { ...env, the same four, CHROMA_SERVER_URL and its like } })
  *
  * Each listens on free ports of 127.0.0.1, then says `Ready`. A child ends by
  * itself, at once and without a word, when the channel disconnects: that is how
@@ -30,6 +30,8 @@ export interface ChildEnvironment {
   /** By what all times of the application are divided. */
   readonly DRILL_FACTOR: string
   readonly INTERNAL_TOKEN: string
+  /** The port on which a gateway shows its dashboard, 0 for one that is free. `none`: it shows none. */
+  readonly DRILL_DASHBOARD: string
 }
 
 /** Where a gateway finds each service. */
@@ -56,8 +58,16 @@ type Own<Record> = Omit<Record, "gateway">
 export type Notice =
   /** It listens. For back ends one url for each service. */
   | { readonly _tag: "BackEndsReady"; readonly urls: Readonly<Record<Service, string>> }
-  /** `lonelyUrl`: the same gateway once more, without other callers, and in front of services that refuse connections. */
-  | { readonly _tag: "GatewayReady"; readonly url: string; readonly lonelyUrl: string }
+  /**
+   * `lonelyUrl`: the same gateway once more, without other callers, and in front of services that refuse connections.
+   * `dashboardUrl`: the page that shows how it sees its services, where there is one.
+   */
+  | {
+    readonly _tag: "GatewayReady"
+    readonly url: string
+    readonly lonelyUrl: string
+    readonly dashboardUrl: string | undefined
+  }
   /** Any number at once: collect for a moment. */
   | { readonly _tag: "Attempts"; readonly attempts: ReadonlyArray<Own<Attempt>> }
   | { readonly _tag: "Changes"; readonly changes: ReadonlyArray<Own<BreakerChange>> }

@@ -12,6 +12,8 @@ export interface Options {
   readonly json: boolean
   /** Where the report goes. `undefined`: nowhere. */
   readonly report: string | undefined
+  /** The port of the live dashboard, 0 for one that is free. `undefined`: there is none. */
+  readonly dashboard: number | undefined
 }
 
 /** What is wrong with the command line, in words for the one who typed it. */
@@ -30,13 +32,16 @@ Usage: npm start -- [options]
   --report FILE     writes the plots as one HTML file
   --json            one JSON document on stdout at the end, everything else on stderr
                     (npm: npm start --silent -- --json)
+  --dashboard [PORT]
+                    serves the live dashboard of the toolkit's gateway on 127.0.0.1 (default: a free port), also after
+                    the table, until Ctrl-C, which ends the drill with the exit code that the table gave it
   --help            this text
 
 The settings of the services come from the environment, as CHROMA_TIMEOUT="10 seconds": see examples/drill/Settings.ts.
 
 Exit code: 0 when the toolkit's gateway met its targets, 1 when it missed one or the drill could not run, 2 for a wrong
-option or setting, 3 when it missed one and the machine was too busy to judge, 130 when interrupted, 141 when nobody
-reads the output any more.
+option or setting or a port that is taken, 3 when it missed one and the machine was too busy to judge, 130 when
+interrupted before the table, 141 when nobody reads the output any more.
 `
 
 // effect/cli prints its whole help on stdout for every wrong option, and brings flags that a drill does not have.
@@ -56,6 +61,8 @@ const options = {
   seed: { type: "string" },
   report: { type: "string" },
   json: { type: "boolean" },
+  // its value is optional, which parseArgs does not know: it is taken from the argument that follows, see below
+  dashboard: { type: "boolean" },
   help: { type: "boolean", short: "h" }
 } as const
 
@@ -71,12 +78,23 @@ const parseOrThrow = (args: ReadonlyArray<string>): Options | "help" => {
   })
   const given = new Map<string, string | undefined>()
   for (const token of tokens) {
-    if (token.kind === "positional") throw wrong(`there is no argument ${JSON.stringify(token.value)}`)
+    if (token.kind === "positional") {
+      const before = tokens.find(({ index }) => index === token.index - 1)
+      if (before?.kind !== "option" || before.name !== "dashboard" || before.value !== undefined) {
+        throw wrong(`there is no argument ${JSON.stringify(token.value)}`)
+      }
+      given.set("dashboard", token.value)
+      continue
+    }
     if (token.kind === "option-terminator") continue
     const { name, rawName, value } = token
     if (!isOption(name)) throw wrong(`there is no option ${rawName}`)
-    if (options[name].type === "boolean" && value !== undefined) throw wrong(`${rawName} takes no value`)
-    if (given.has(name) && options[name].type === "string") throw wrong(`${rawName} is given twice`)
+    if (options[name].type === "boolean" && name !== "dashboard" && value !== undefined) {
+      throw wrong(`${rawName} takes no value`)
+    }
+    if (given.has(name) && (options[name].type === "string" || name === "dashboard")) {
+      throw wrong(`${rawName} is given twice`)
+    }
     given.set(name, value)
   }
   if (given.has("help")) return "help"
@@ -109,8 +127,15 @@ const parseOrThrow = (args: ReadonlyArray<string>): Options | "help" => {
     json: given.has("json"),
     report: given.has("report")
       ? text("report", "", "the name of a file that can be written", isWritable)
-      : undefined
+      : undefined,
+    dashboard: given.has("dashboard") ? port(given.get("dashboard")) : undefined
   }
+}
+
+const port = (value: string = "0"): number => {
+  const port = Number(value)
+  if (/^\d+$/.test(value) && port <= 65_535) return port
+  throw wrong(`--dashboard takes a port from 0 to 65535, or nothing, not ${JSON.stringify(value)}`)
 }
 
 /** Better found out now than at the end of the drill: only who opens a file knows whether he may write it. */

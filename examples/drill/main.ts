@@ -5,6 +5,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { ConfigProvider, Effect, Exit, Result } from "effect"
 import { writeFileSync } from "node:fs"
+import { createServer } from "node:net"
 import process from "node:process"
 import * as Drill from "./Drill.ts"
 import * as Journal from "./Journal.ts"
@@ -37,6 +38,8 @@ const intro = (output: Output.Output, { deadlines, factor, phases, rate, scenari
       `${time(charge)} for a charge, ${time(snapshot)} for a snapshot. Starting six processes ...\n`
   )
 }
+
+const pageOf = `the live dashboard of ${gatewayNames.resilient}'s gateway`
 
 /** Everything that a drill leaves behind: the table, the page, the document. Gives the exit code. */
 const finish = (
@@ -74,18 +77,41 @@ const drill = Effect.fnUntraced(function*(options: Options.Options, output: Outp
   const phases = Scenario.phases(scenario, seconds)
   const journal = yield* Journal.make({ scenario, seconds, rate, seed, factor, deadlines, phases })
   intro(output, journal.recording)
+  // once: what comes after it changes nothing about what was seen
+  const told = yield* Effect.cached(finish(options, journal, output, screen))
   return yield* Effect.gen(function*() {
-    const stage = yield* Drill.stage(journal)
-    yield* watch(journal, output, screen)
-    yield* Drill.run(stage, journal)
+    const stage = yield* Drill.stage(journal, options.dashboard)
+    if (stage.dashboardUrl !== undefined) output.print(`${stage.dashboardUrl} is ${pageOf}.\n`)
+    yield* Effect.scoped(
+      Effect.andThen(watch(journal, output, screen), Drill.run(stage, journal)).pipe(
+        // said before the live view ends, so that it tells no more than what has happened
+        Effect.onError(() => Effect.sync(journal.interrupt))
+      )
+    )
+    if (stage.dashboardUrl === undefined) return
+    process.exitCode = yield* told
+    output.print(`\n${stage.dashboardUrl} is ${pageOf}, until Ctrl-C.`)
+    yield* stage.died
   }).pipe(
-    // said before the processes and the live view end, so that it tells no more than what has happened
+    // also where there is no view yet
     Effect.onError(() => Effect.sync(journal.interrupt)),
     Effect.scoped,
-    Effect.andThen(finish(options, journal, output, screen)),
-    Effect.onInterrupt(() => finish(options, journal, output, screen))
+    Effect.andThen(told),
+    Effect.onInterrupt(() => told)
   )
 })
+
+/** A port that is taken is told before anything is started, as all that is wrong with the options. */
+const isFree = (port: number): Effect.Effect<void, Options.WrongOption> =>
+  Effect.callback((resume) => {
+    const server = createServer()
+    server.on("error", ({ message }) => {
+      const reason = message.includes("EADDRINUSE") ? "is taken" : `cannot be had: ${message}`
+      resume(Effect.fail(new Options.WrongOption({ message: `--dashboard: port ${port} of 127.0.0.1 ${reason}` })))
+    })
+    server.listen(port, "127.0.0.1", () => server.close(() => resume(Effect.void)))
+    return Effect.sync(() => server.close())
+  })
 
 /** What the environment says of the services must be right before anything is started. Urls and factor are the drill's own. */
 const environment = Effect.suspend(() => {
@@ -124,7 +150,9 @@ const program = Effect.suspend(() => {
   // with --json nothing but the document goes to stdout
   const screen = options.json ? process.stderr : process.stdout
   const output = Output.to(screen)
-  return Effect.andThen(environment, drill(options, output, screen)).pipe(
+  return environment.pipe(
+    Effect.andThen(options.dashboard === undefined ? Effect.void : isFree(options.dashboard)),
+    Effect.andThen(drill(options, output, screen)),
     Effect.provide(NodeHttpClient.layerUndici),
     Effect.catchTag("WrongOption", wrong),
     Effect.catchTag("ProcessDied", ({ message, process: name }) =>
@@ -137,7 +165,14 @@ const program = Effect.suspend(() => {
 })
 
 NodeRuntime.runMain(program, {
-  // Ctrl-C interrupts the program: its processes are gone before this.
+  // Ctrl-C interrupts the program: its processes are gone before this. It is how a drill ends that has told its verdict
+  // and kept its dashboard.
   teardown: (exit, onExit) =>
-    onExit(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : Exit.hasInterrupts(exit) ? 130 : 1)
+    onExit(
+      Exit.isSuccess(exit) && typeof exit.value === "number"
+        ? exit.value
+        : Exit.hasInterrupts(exit)
+        ? Number(process.exitCode ?? 130)
+        : 1
+    )
 })

@@ -42,7 +42,7 @@ export const start = Effect.fnUntraced(function*(
     DRILL_FACTOR: String(factor),
     ...environment
   }
-  const url = yield* GatewayServer.serve(
+  const { url } = yield* GatewayServer.serve(
     gateway,
     yield* Settings.settings.parse(ConfigProvider.fromEnv({ env })),
     { onAttempt: (attempt) => attempts.push(attempt), onChange: (change) => changes.push(change) }

@@ -12,7 +12,17 @@ describe("the drill", () => {
     const { code, stderr, stdout } = await drill(["--help"], 25_000).ended
     assert.deepStrictEqual([code, stderr], [0, ""])
     for (
-      const option of ["--scenario", "--seconds", "--rate", "--seed", "--report", "--json", "--help", ...Scenario.names]
+      const option of [
+        "--scenario",
+        "--seconds",
+        "--rate",
+        "--seed",
+        "--report",
+        "--json",
+        "--dashboard",
+        "--help",
+        ...Scenario.names
+      ]
     ) {
       assert.include(stdout, option)
     }

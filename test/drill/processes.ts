@@ -29,8 +29,8 @@ export const drill = (
   deadline: number,
   options: {
     readonly environment?: Readonly<Record<string, string>>
-    /** Told of all that it has said on stdout, whenever that is more. */
-    readonly watch?: (stdout: string) => void
+    /** Told of all that it has said, on stdout and on stderr, whenever that is more. */
+    readonly watch?: (stdout: string, stderr: string) => void
   } = {}
 ): Running => {
   const mark = randomUUID()
@@ -48,7 +48,7 @@ export const drill = (
     for (const name of ["stdout", "stderr"] as const) {
       child[name].setEncoding("utf8").on("data", (text: string) => {
         output[name] += text
-        if (name === "stdout") options.watch?.(output.stdout)
+        options.watch?.(output.stdout, output.stderr)
       })
     }
     child.on("error", reject)

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as DeadService from "../../examples/drill/DeadService.ts"
 import * as LoopDelay from "../../examples/drill/LoopDelay.ts"
-import { backEndsEntry, gatewayEntry } from "../../examples/drill/Messages.ts"
+import { backEndsEntry, gatewayEntry, urlVariables } from "../../examples/drill/Messages.ts"
 import * as Options from "../../examples/drill/Options.ts"
 import * as Processes from "../../examples/drill/Processes.ts"
 import { type Call, type Operation, operations, type Service, services } from "../../examples/drill/Recording.ts"
@@ -184,8 +184,26 @@ describe("the options", () => {
   it("has defaults", () => {
     assert.deepStrictEqual(
       Options.parse([]),
-      Result.succeed({ scenario: "tour", seconds: 22, rate: 50, seed: 1, json: false, report: undefined })
+      Result.succeed({
+        scenario: "tour",
+        seconds: 22,
+        rate: 50,
+        seed: 1,
+        json: false,
+        report: undefined,
+        dashboard: undefined
+      })
     )
+  })
+
+  it.each([
+    [["--dashboard"], 0],
+    [["--dashboard", "--json"], 0],
+    [["--dashboard", "8080", "--json"], 8080],
+    [["--json", "--dashboard=8080"], 8080]
+  ])("takes a port for the dashboard, or none: %j", (args, dashboard) => {
+    const parsed = Result.getOrThrow(Options.parse(args))
+    assert.deepInclude(parsed, { dashboard, json: args.includes("--json") })
   })
 
   it.each([
@@ -211,7 +229,14 @@ describe("the options", () => {
     [["--report", tmpdir()], "--report takes the name of a file"],
     // a folder in which nobody may write, root included
     [["--report", "/proc/report.html"], "--report takes the name of a file that can be written, not"],
-    [["--json=yes"], "--json takes no value"]
+    [["--json=yes"], "--json takes no value"],
+    [["--dashboard", "http"], "--dashboard takes a port from 0 to 65535, or nothing, not \"http\""],
+    [["--dashboard=65536"], "--dashboard takes a port"],
+    [["--dashboard="], "--dashboard takes a port"],
+    [["--dashboard", "8080", "8081"], "there is no argument \"8081\""],
+    [["--dashboard", "8080", "--dashboard"], "--dashboard is given twice"],
+    [["--dashboard=8080", "8081"], "there is no argument \"8081\""],
+    [["--dashboard", "--", "8080"], "there is no argument \"8080\""]
   ])("refuses %j", (args, message) => {
     const parsed = Options.parse(args)
     assert.isTrue(Result.isFailure(parsed))
@@ -274,6 +299,35 @@ describe("the processes", () => {
       const isUp = Effect.repeat(answers, { until: (isUp) => isUp, schedule: Schedule.spaced("20 millis") })
       yield* Effect.timeout(Effect.raceFirst(isUp, child.died), "10 seconds")
     }))
+
+  it.live("says that the port of the dashboard was taken meanwhile, and ends", () =>
+    Effect.gen(function*() {
+      const intruder = createServer()
+      const port = yield* Effect.acquireRelease(
+        Effect.callback<number>((resume) => {
+          intruder.listen(0, "127.0.0.1", () => {
+            const address = intruder.address()
+            resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
+          })
+        }),
+        () => Effect.callback<void>((resume) => void intruder.close(() => resume(Effect.void)))
+      )
+      const urls = Object.values(urlVariables).map((name) => [name, "http://127.0.0.1:1"])
+      const child = yield* Processes.start({
+        name: "gateway",
+        entry: gatewayEntry,
+        environment: {
+          ...Object.fromEntries(urls),
+          DRILL_GATEWAY: "resilient",
+          DRILL_FACTOR: "20",
+          INTERNAL_TOKEN: "secret",
+          DRILL_DASHBOARD: String(port)
+        },
+        onNotice: () => {}
+      })
+      const { message } = yield* Effect.flip(Effect.timeout(child.died, "20 seconds"))
+      assert.match(message, new RegExp(`^no dashboard: .*EADDRINUSE.*:${port}$`))
+    }), 30_000)
 
   it.live("tells why one could not start", () =>
     Effect.gen(function*() {
