@@ -91,7 +91,7 @@ const drill = Effect.fnUntraced(function*(options: Options.Options, output: Outp
     if (stage.dashboardUrl === undefined) return
     process.exitCode = yield* told
     output.print(`\n${stage.dashboardUrl} is ${pageOf}, until Ctrl-C.`)
-    yield* stage.died
+    return yield* stage.died
   }).pipe(
     // also where there is no view yet
     Effect.onError(() => Effect.sync(journal.interrupt)),
