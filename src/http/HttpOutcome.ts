@@ -34,7 +34,11 @@ export const fromStatus: (status: number, retryAfter?: Duration.Duration | undef
 export const fromResponse = (
   response: HttpClientResponse.HttpClientResponse,
   clock: Clock.Clock
-): Outcome.Outcome => fromStatus(response.status, RetryAfter.fromHeaders(response.headers, clock))
+): Outcome.Outcome => {
+  const { status } = response
+  // of a good status, the headers say nothing more, and some clients make them anew each time
+  return status < 400 ? fromStatus(status) : fromStatus(status, RetryAfter.fromHeaders(response.headers, clock))
+}
 
 /**
  * Whether an error in reading a body means that the body broke off, rather than

@@ -4,12 +4,19 @@
  * connection of a response that nobody reads comes back.
  */
 import * as Bytes from "effect/Bytes"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
+import * as Hash from "effect/Hash"
+import type * as Headers from "effect/http/Headers"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
+import { pipeArguments } from "effect/Pipeable"
+import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Deadline from "../../Deadline.ts"
@@ -50,18 +57,26 @@ export const holding = <E, R>(
   maxBodySize: number,
   except?: (response: HttpClientResponse.HttpClientResponse) => boolean
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError, R> =>
-  exchange.pipe(
-    Effect.tapError((error) =>
-      HttpClientError.isHttpClientError(error) && error.response !== undefined ? readSome(error.response) : Effect.void
-    ),
-    Effect.flatMap((response) =>
-      except?.(response) === true
-        ? Effect.succeed(response)
-        : response.status < 400
-        ? Effect.map(readWhole(response, maxBodySize), (bytes) => withBody(response, { bytes, isWhole: true }))
-        : Effect.map(readSome(response), (body) => withBody(response, body))
-    )
-  )
+  Effect.matchCauseEffect(exchange, {
+    onFailure: (cause): Effect.Effect<never, E> => {
+      const error = Result.getOrUndefined(Cause.findError(cause))
+      return HttpClientError.isHttpClientError(error) && error.response !== undefined
+        ? Effect.andThen(readSome(error.response), Effect.failCause(cause))
+        : Effect.failCause(cause)
+    },
+    onSuccess: (response) => except?.(response) === true ? Effect.succeed(response) : held(response, maxBodySize)
+  })
+
+/** The response with its body in memory. */
+const held = (
+  response: HttpClientResponse.HttpClientResponse,
+  maxBodySize: number
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> => {
+  const answer = new HeldResponse(response)
+  return answer.status < 400
+    ? Effect.map(readWhole(answer, maxBodySize), (bytes) => answer.hold(bytes, true))
+    : Effect.map(readSome(response), ({ bytes, isWhole }) => answer.hold(bytes, isWhole))
+}
 
 /** Gives the connection of a response back that nobody will read: its body is begun, and left at once. */
 export const cut = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
@@ -79,11 +94,11 @@ const wrong = (response: HttpClientResponse.HttpClientResponse, description: str
   })
 
 const readWhole = (
-  response: HttpClientResponse.HttpClientResponse,
+  { headers, source: response }: HeldResponse,
   maxBodySize: number
 ): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> =>
   // no client reads more than a header has announced, unless it decodes the body
-  maxBodySize === Infinity || announcedSize(response) <= maxBodySize
+  maxBodySize === Infinity || announcedSize(headers) <= maxBodySize
     ? response.arrayBuffer
     : Effect.suspend(() => {
       const chunks = new Chunks(maxBodySize + 1)
@@ -97,10 +112,12 @@ const readWhole = (
       )
     })
 
-const announcedSize = ({ headers }: HttpClientResponse.HttpClientResponse): number =>
-  headers["content-encoding"] === undefined && /^\d+$/.test(headers["content-length"] ?? "")
-    ? Number(headers["content-length"])
+const announcedSize = (headers: Headers.Headers): number => {
+  const length = headers["content-length"]
+  return length !== undefined && /^\d+$/.test(length) && headers["content-encoding"] === undefined
+    ? Number(length)
     : Infinity
+}
 
 const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<Body> =>
   Effect.suspend(() => {
@@ -143,51 +160,116 @@ class Chunks {
   }
 }
 
-const held = new WeakMap<HttpClientResponse.HttpClientResponse, ArrayBuffer>()
-
 /** The text of a body that is in memory, as far as it was read. */
-export const textSoFar = (response: HttpClientResponse.HttpClientResponse): string => decoder.decode(held.get(response))
+export const textSoFar = (response: HttpClientResponse.HttpClientResponse): string =>
+  response instanceof HeldResponse ? decoder.decode(response.bytes) : ""
 
-const withBody = (
-  response: HttpClientResponse.HttpClientResponse,
-  { bytes, isWhole }: Body
-): HttpClientResponse.HttpClientResponse => {
-  // a part of a body must not pass for all of it
-  const whole: Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> = isWhole
-    ? Effect.succeed(bytes)
-    : Effect.fail(wrong(response, "The body was not read to its end"))
-  let source: HttpClientResponse.HttpClientResponse | undefined
-  const web = () => source ??= HttpClientResponse.fromWeb(response.request, toWeb(response, bytes))
-  // Status, headers, cookies and the rest stay the original's; the body is read from memory. By reference, since a
-  // comparison by structure would run every getter of the original.
-  const answer: HttpClientResponse.HttpClientResponse = Equal.byReferenceUnsafe(Object.create(response, {
-    arrayBuffer: { value: whole },
-    text: { get: () => Effect.map(whole, (bytes) => decoder.decode(bytes)) },
-    // as the clients do it: nothing is null
-    json: {
-      get: () =>
-        Effect.flatMap(whole, (bytes) =>
-          Effect.try({
-            try: (): Schema.Json => bytes.byteLength === 0 ? null : JSON.parse(decoder.decode(bytes)),
-            catch: (cause) =>
-              new HttpClientError.HttpClientError({
-                reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
-              })
-          }))
-    },
-    urlParamsBody: { get: () => Effect.andThen(whole, web().urlParamsBody) },
-    formData: { get: () => Effect.andThen(whole, web().formData) },
-    stream: {
-      get: () =>
-        Stream.concat(
-          bytes.byteLength === 0 ? Stream.empty : Stream.succeed(new Uint8Array(bytes)),
-          isWhole ? Stream.empty : Stream.drain(Stream.fromEffect(whole))
+/**
+ * A response whose body is read from memory. Status, headers, cookies and the rest
+ * are the original's, of which status and headers are asked for once: some clients
+ * make the headers anew each time. Its body is there when `hold` has been called,
+ * before anybody else sees it.
+ */
+class HeldResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
+  readonly [HttpIncomingMessage.TypeId] = HttpIncomingMessage.TypeId
+  readonly [HttpClientResponse.TypeId] = HttpClientResponse.TypeId
+  readonly source: HttpClientResponse.HttpClientResponse
+  readonly status: number
+  readonly headers: Headers.Headers
+  bytes: ArrayBuffer = nothing
+  private isWhole = false
+
+  constructor(source: HttpClientResponse.HttpClientResponse) {
+    super()
+    this.source = source
+    this.status = source.status
+    this.headers = source.headers
+  }
+
+  hold(bytes: ArrayBuffer, isWhole: boolean): this {
+    this.bytes = bytes
+    this.isWhole = isWhole
+    return this
+  }
+
+  get request() {
+    return this.source.request
+  }
+  get url() {
+    return this.source.url
+  }
+  get cookies() {
+    return this.source.cookies
+  }
+  get remoteAddress() {
+    return this.source.remoteAddress
+  }
+  get upgrade() {
+    return this.source.upgrade
+  }
+
+  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> {
+    // a part of a body must not pass for all of it
+    return this.isWhole
+      ? Effect.succeed(this.bytes)
+      : Effect.fail(wrong(this.source, "The body was not read to its end"))
+  }
+
+  get text(): Effect.Effect<string, HttpClientError.HttpClientError> {
+    return Effect.map(this.arrayBuffer, (bytes) => decoder.decode(bytes))
+  }
+
+  get json(): Effect.Effect<Schema.Json, HttpClientError.HttpClientError> {
+    return Effect.flatMap(this.arrayBuffer, (bytes) => {
+      try {
+        // as the clients do it: nothing is null
+        return Effect.succeed(bytes.byteLength === 0 ? null : JSON.parse(decoder.decode(bytes)))
+      } catch (cause) {
+        const { request, source: response } = this
+        return Effect.fail(
+          new HttpClientError.HttpClientError({
+            reason: new HttpClientError.DecodeError({ request, response, cause })
+          })
         )
-    }
-  }))
-  held.set(answer, bytes)
-  return answer
+      }
+    })
+  }
+
+  get urlParamsBody() {
+    return Effect.flatMap(this.arrayBuffer, (bytes) => this.web(bytes).urlParamsBody)
+  }
+  get formData() {
+    return Effect.flatMap(this.arrayBuffer, (bytes) => this.web(bytes).formData)
+  }
+
+  get stream(): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> {
+    return Stream.concat(
+      this.bytes.byteLength === 0 ? Stream.empty : Stream.succeed(new Uint8Array(this.bytes)),
+      this.isWhole ? Stream.empty : Stream.drain(Stream.fromEffect(this.arrayBuffer))
+    )
+  }
+
+  private web(bytes: ArrayBuffer): HttpClientResponse.HttpClientResponse {
+    return HttpClientResponse.fromWeb(this.request, toWeb(this, bytes))
+  }
+
+  // by reference: a comparison by structure would run every getter
+  [Equal.symbol](that: Equal.Equal): boolean {
+    return this === that
+  }
+  [Hash.symbol](): number {
+    return Hash.random(this)
+  }
+
+  toJSON(): unknown {
+    return this.source.toJSON()
+  }
+  pipe() {
+    return pipeArguments(this, arguments)
+  }
 }
+
+const nothing = new ArrayBuffer(0)
 
 const decoder = new TextDecoder()
 
