@@ -7,9 +7,10 @@
  *
  * @since 0.1.0
  */
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as References from "effect/References"
 import * as Resilience from "../Resilience.ts"
 import { isWord } from "./internal/headerText.ts"
 
@@ -61,20 +62,26 @@ export const parse = (text: string | undefined): string | undefined => isWord(te
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<string> = Effect.map(Random.Random, (random) => {
-  let digits = ""
-  for (let word = 0; word < 4; word++) {
-    digits += (random.nextDoubleUnsafe() * 2 ** 32 >>> 0).toString(16).padStart(8, "0")
-  }
-  const variant = "89ab"[Number.parseInt(digits.slice(16, 17), 16) % 4]
-  return [
-    digits.slice(0, 8),
-    digits.slice(8, 12),
-    `4${digits.slice(13, 16)}`,
-    `${variant}${digits.slice(17, 20)}`,
-    digits.slice(20)
-  ].join("-")
-})
+export const make: Effect.Effect<string> = Effect.map(Random.Random, (random) => makeWith(random))
+
+/**
+ * Makes an id from that `Random`.
+ *
+ * @internal
+ */
+export const makeWith = (random: (typeof Random.Random)["Service"]): string => {
+  const word = () => random.nextDoubleUnsafe() * 2 ** 32 >>> 0
+  const [first, second, third, fourth] = [word(), word(), word(), word()]
+  // the version takes the place of four bits, and the variant that of two
+  return `${hex(first >>> 16)}${hex(first)}-${hex(second >>> 16)}-${hex(second & 0x0fff | 0x4000)}-${
+    hex(third >>> 16 & 0x3fff | 0x8000)
+  }-${hex(third)}${hex(fourth >>> 16)}${hex(fourth)}`
+}
+
+const bytes = /*#__PURE__*/ Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+
+/** The lower 16 bits of a number in four digits. */
+const hex = (number: number): string => `${bytes[number >>> 8 & 0xff]}${bytes[number & 0xff]}`
 
 /**
  * Runs an effect as the work on the request of that id: it is the current one, and
@@ -88,10 +95,24 @@ export const within = (id: string): <A, E, R>(self: Effect.Effect<A, E, R>) => E
   if (parse(id) === undefined) {
     throw new RangeError("RequestId.within: id must be 1 to 128 printable ASCII characters without spaces")
   }
-  return (self) =>
-    self.pipe(
-      Effect.provideService(Current, id),
-      Effect.annotateLogs(annotation, id),
-      Effect.annotateSpans(annotation, id)
-    )
+  return Effect.updateContext(adding(id))
 }
+
+/**
+ * What is different within the work on the request of that id, which `parse`
+ * accepts: one change of context in place of one for each of its parts.
+ *
+ * @internal
+ */
+export const adding = (id: string) => <R>(context: Context.Context<R>): Context.Context<R> =>
+  context.pipe(
+    Context.add(Current, id),
+    Context.add(References.CurrentLogAnnotations, {
+      ...Context.get(context, References.CurrentLogAnnotations),
+      [annotation]: id
+    }),
+    Context.add(References.TracerSpanAnnotations, {
+      ...Context.get(context, References.TracerSpanAnnotations),
+      [annotation]: id
+    })
+  )
