@@ -8,15 +8,13 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { protect } from "./internal/fused.ts"
 import { positiveMillis } from "./internal/options.ts"
-import { monotonicMillis } from "./internal/time.ts"
-import { Current } from "./internal/timeLimit.ts"
+import { Current, millisLeft } from "./internal/timeLimit.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
 
@@ -66,12 +64,8 @@ export const detach: Policy<never> = (self) => Effect.provideService(self, Curre
  * @since 0.1.0
  */
 export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = Effect.withFiber((fiber) => {
-  const limit = fiber.getRef(Current)
-  return Effect.succeed(
-    limit === undefined || limit.expiresAt === Infinity
-      ? Option.none()
-      : Option.some(Duration.millis(Math.max(0, limit.expiresAt - monotonicMillis(fiber.getRef(Clock.Clock)))))
-  )
+  const left = millisLeft(fiber)
+  return Effect.succeed(left === Infinity ? Option.none() : Option.some(Duration.millis(left)))
 })
 
 /**

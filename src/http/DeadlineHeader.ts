@@ -26,10 +26,14 @@ const max = Duration.toMillis("1 day")
  * @category encoding
  * @since 0.1.0
  */
-export const encode = (left: Duration.Duration): string | undefined => {
-  const millis = Duration.toMillis(left)
-  return millis === Infinity ? undefined : String(clamp(millis))
-}
+export const encode = (left: Duration.Duration): string | undefined => encodeMillis(Duration.toMillis(left))
+
+/**
+ * The same of milliseconds.
+ *
+ * @internal
+ */
+export const encodeMillis = (left: number): string | undefined => left === Infinity ? undefined : String(clamp(left))
 
 /**
  * Reads the header. The result can be given to `Deadline.within`: it is from one

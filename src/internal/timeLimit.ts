@@ -35,6 +35,12 @@ export const standing = (fiber: Fiber.Fiber<unknown, unknown>): TimeLimit | unde
   return limit?.isOver === true ? undefined : limit
 }
 
+/** The milliseconds that a fiber has left, from 0; infinite where there is no limit. */
+export const millisLeft = (fiber: Fiber.Fiber<unknown, unknown>): number => {
+  const expiresAt = fiber.getRef(Current)?.expiresAt ?? Infinity
+  return expiresAt === Infinity ? Infinity : Math.max(0, expiresAt - monotonicMillis(fiber.getRef(Clock.Clock)))
+}
+
 /** Runs `self` in a fiber of its own, so that what it forks as children ends with it. */
 export const inOwnFiber = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => Effect.raceAllFirst([self])
 
