@@ -48,7 +48,6 @@ import { markResponseInvalid } from "./internal/exchangeFailure.ts"
 import * as inMemory from "./internal/inMemory.ts"
 import * as operations from "./internal/operations.ts"
 import { checkFaults, withFaults } from "./internal/scriptedFaults.ts"
-import { wholePaths } from "./internal/wholePath.ts"
 import type { InternalToken } from "./InternalToken.ts"
 import type { ServiceError } from "./ServiceError.ts"
 
@@ -349,7 +348,7 @@ export const Service = <Self>() =>
     const tuned = resilience.tuning.get(id)?.operations
     yield* Effect.sync(() => operations.checkOperations(`${where}, as configured`, tuned, planned.operations))
     const generated = yield* HttpApiClient.makeWith(api, {
-      httpClient: wholePaths(httpClient),
+      httpClient,
       transformResponse: markResponseInvalid
     })
     const pipeline = yield* Pipeline.fromSettings(planned.pipeline)

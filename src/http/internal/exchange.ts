@@ -5,14 +5,14 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import * as Option from "effect/Option"
-import * as Deadline from "../../Deadline.ts"
+import { millisLeft } from "../../internal/timeLimit.ts"
 import * as Outcome from "../../Outcome.ts"
 import * as DeadlineHeader from "../DeadlineHeader.ts"
 import * as RequestId from "../RequestId.ts"
@@ -21,11 +21,12 @@ import type * as ServiceError from "../ServiceError.ts"
 import { CurrentExchange, type Exchange, requestInvalid, responseInvalid, unavailable } from "./currentExchange.ts"
 import { withoutRetryFields } from "./eventStream.ts"
 import { isHeader, mediaType } from "./headerText.ts"
-import { holding } from "./heldBody.ts"
+import { drained, held, holding } from "./heldBody.ts"
 import * as idempotencyKey from "./idempotencyKey.ts"
 import { plainText } from "./plainText.ts"
 import { holdsKey, isRereadable } from "./replaySafety.ts"
 import type { TokenKeeper } from "./tokenKeeper.ts"
+import { isWhole } from "./wholePath.ts"
 
 type Exchanging<E, R> = (
   request: HttpClientRequest.HttpClientRequest
@@ -44,27 +45,31 @@ export const noting = <E, R>(
   client: HttpClient.HttpClient.With<E, R>,
   token: TokenKeeper | undefined,
   maxBodySize: number
-): HttpClient.HttpClient.With<E | HttpClientError.HttpClientError | Refused, R> =>
-  HttpClient.makeWith<never, never, E | HttpClientError.HttpClientError | Refused, R>(
+): HttpClient.HttpClient.With<E | HttpClientError.HttpClientError | Refused, R> => {
+  const execute: Exchanging<E, R> = (request) => withoutRedirects(client.execute(request))
+  type Noted = ReturnType<Exchanging<E | HttpClientError.HttpClientError | Refused, R>>
+  return HttpClient.makeWith<never, never, E | HttpClientError.HttpClientError | Refused, R>(
     Effect.flatMap((request) =>
-      Effect.flatMap(
-        CurrentExchange,
-        (exchange): ReturnType<Exchanging<E | HttpClientError.HttpClientError | Refused, R>> => {
-          const execute: Exchanging<E, R> = (request) => withoutRedirects(client.execute(request))
-          // a middleware of the API may send requests of its own, outside of any attempt
-          if (exchange === undefined) return holding(execute(request), maxBodySize)
-          const unsendable = Object.entries(request.headers).find(([name, value]) => !isHeader(name, value))
-          if (unsendable !== undefined) {
-            const path = ["headers", plainText(unsendable[0], 100)]
-            return Effect.fail(requestInvalid(exchange, "Expected a header that can be sent", path))
-          }
-          const send = sending(execute, exchange, maxBodySize)
-          return token === undefined ? send(request) : withToken(request, exchange, token, send)
+      Effect.withFiber((fiber): Noted => {
+        const exchange = fiber.getRef(CurrentExchange)
+        // a middleware of the API may send requests of its own, outside of any attempt
+        if (exchange === undefined) return holding(execute(request), maxBodySize)
+        const refusal = unsendable(request, exchange)
+        if (refusal !== undefined) return Effect.fail(refusal)
+        const send: Exchanging<E | HttpClientError.HttpClientError | ServiceError.ResponseInvalid, R> = (request) => {
+          const carried = carrying(request, exchange, fiber)
+          const answer = receiving(execute(carried), exchange, maxBodySize, fiber)
+          // the request may have an id of its own, by which the service knows it
+          return exchange.requestId === exchange.call.requestId
+            ? answer
+            : Effect.updateContext(answer, RequestId.adding(exchange.requestId))
         }
-      )
+        return token === undefined ? send(request) : withToken(request, exchange, token, send)
+      })
     ),
     Effect.succeed
   )
+}
 
 // `fetch` would take the headers, a token among them, to any host
 const withoutRedirects = <A, E, R>(exchange: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -74,66 +79,71 @@ const withoutRedirects = <A, E, R>(exchange: Effect.Effect<A, E, R>): Effect.Eff
       redirect: "manual"
     }))
 
-const sending = <E, R>(
-  execute: Exchanging<E, R>,
-  exchange: Exchange,
-  maxBodySize: number
-): Exchanging<E | HttpClientError.HttpClientError | ServiceError.ResponseInvalid, R> =>
-(request) =>
-  Effect.flatMap(carrying(request, exchange), (request) => {
-    const answer = receiving(execute(request), exchange, maxBodySize)
-    // the request may have an id of its own, by which the service knows it
-    return exchange.requestId === exchange.call.requestId
-      ? answer
-      : RequestId.within(exchange.requestId)(answer)
-  })
+/** What is wrong with a request that its API, or what the call says, has made. */
+const unsendable = (
+  { headers, url }: HttpClientRequest.HttpClientRequest,
+  exchange: Exchange
+): ServiceError.RequestInvalid | undefined => {
+  const { template } = exchange.call.of
+  if (template !== undefined && !isWhole(url, template)) {
+    return requestInvalid(exchange, "Expected no empty parameter", ["params"])
+  }
+  for (const name of Object.keys(headers)) {
+    if (!isHeader(name, headers[name] ?? "")) {
+      return requestInvalid(exchange, "Expected a header that can be sent", ["headers", plainText(name, 100)])
+    }
+  }
+  return undefined
+}
 
 const receiving = <E, R>(
   sent: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
   exchange: Exchange,
-  maxBodySize: number
-): Effect.Effect<
-  HttpClientResponse.HttpClientResponse,
-  E | HttpClientError.HttpClientError | ServiceError.ResponseInvalid,
-  R
-> =>
-  Effect.withFiber((fiber) => {
-    const { streams, streamTypes } = exchange.call.of
-    const noted = Effect.map(sent, (response) => {
-      exchange.status = response.status
-      exchange.retryAfter = RetryAfter.fromHeaders(response.headers, fiber.getRef(Clock.Clock))
-      return response
-    })
-    const held = holding(noted, maxBodySize, (response) => streams && response.status < 400)
-    return Effect.flatMap(held, (response) => {
-      exchange.refusal = response.status < 400 ? undefined : response
-      if (!streams || response.status >= 400) return Effect.succeed(response)
+  maxBodySize: number,
+  fiber: Fiber.Fiber<unknown, unknown>
+) =>
+  Effect.matchCauseEffect(sent, {
+    onFailure: drained,
+    onSuccess: (
+      response
+    ): Effect.Effect<
+      HttpClientResponse.HttpClientResponse,
+      HttpClientError.HttpClientError | ServiceError.ResponseInvalid
+    > => {
+      const { headers, status } = response
+      const { streams, streamTypes } = exchange.call.of
+      exchange.status = status
+      exchange.retryAfter = RetryAfter.fromHeaders(headers, fiber.getRef(Clock.Clock))
+      exchange.refusal = undefined
+      if (status >= 400) {
+        return Effect.map(held(response, maxBodySize, headers), (response) => exchange.refusal = response)
+      }
+      if (!streams) return held(response, maxBodySize, headers)
       exchange.unread = response
-      const types = streamTypes?.(response.status)
-      return types === undefined || types.has(mediaType(response.headers["content-type"]))
+      const types = streamTypes?.(status)
+      return types === undefined || types.has(mediaType(headers["content-type"]))
         ? Effect.succeed(withoutRetryFields(response, () => {
           exchange.hasToldFailure = true
         }))
         : Effect.fail(responseInvalid(exchange, `Expected content of the type ${[...types].join(" or ")}`))
-    })
+    }
   })
 
 /** The request with what it carries beside what its API says, as it is when it is sent. */
 const carrying = (
   request: HttpClientRequest.HttpClientRequest,
-  exchange: Exchange
-): Effect.Effect<HttpClientRequest.HttpClientRequest> =>
-  Effect.map(Deadline.remaining, (remaining) => {
-    const own = request.headers[RequestId.header]
-    exchange.requestId = RequestId.parse(own) ?? exchange.requestId
-    const left = Option.isSome(remaining) ? DeadlineHeader.encode(remaining.value) : undefined
-    const key = holdsKey(request.headers) ? undefined : exchange.call.idempotencyKey
-    return HttpClientRequest.setHeaders(request, {
-      [RequestId.header]: exchange.requestId,
-      ...(left === undefined ? {} : { [DeadlineHeader.header]: left }),
-      ...(key === undefined ? {} : { [idempotencyKey.header]: key })
-    })
-  })
+  exchange: Exchange,
+  fiber: Fiber.Fiber<unknown, unknown>
+): HttpClientRequest.HttpClientRequest => {
+  const own = request.headers[RequestId.header]
+  if (own !== undefined) exchange.requestId = RequestId.parse(own) ?? exchange.requestId
+  const headers: Record<string, string> = { [RequestId.header]: exchange.requestId }
+  const left = DeadlineHeader.encodeMillis(millisLeft(fiber))
+  if (left !== undefined) headers[DeadlineHeader.header] = left
+  const key = exchange.call.idempotencyKey
+  if (key !== undefined && !holdsKey(request.headers)) headers[idempotencyKey.header] = key
+  return HttpClientRequest.setHeaders(request, headers)
+}
 
 /** Sends a request with the token, and once more with a new one where that is refused. */
 const withToken = <E, R>(

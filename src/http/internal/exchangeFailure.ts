@@ -36,18 +36,17 @@ export const markResponseInvalid = <A, R>(decoding: Effect.Effect<A, unknown, R>
 type Raw = HttpClientError.HttpClientError | Schema.SchemaError
 
 /**
- * Runs one attempt of a generated method: its failures become those of
+ * One attempt of a generated method, made anew for each: its failures become those of
  * `ServiceError` where the API declares none, and carry what the exchange said.
  */
 export const attempt = <A, E, R>(
   method: Effect.Effect<A, E, R>,
   call: Call
-): Effect.Effect<A, Exclude<E, Raw> | ServiceError.ServiceError, R> =>
-  Effect.suspend(() => {
-    const exchange = new Exchange(call)
-    const answer = attemptAs(method, exchange)
-    return call.of.streams ? Effect.map(answer, (value) => withStream(value, exchange)) : answer
-  })
+): Effect.Effect<A, Exclude<E, Raw> | ServiceError.ServiceError, R> => {
+  const exchange = new Exchange(call)
+  const answer = attemptAs(method, exchange)
+  return call.of.streams ? Effect.map(answer, (value) => withStream(value, exchange)) : answer
+}
 
 /** A stream that is one of several answers, or has headers beside it, ends with the same errors as any other. */
 const withStream = <A>(answer: A, exchange: Exchange): A => {

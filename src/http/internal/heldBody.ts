@@ -49,34 +49,34 @@ const timeForErrorBody = Effect.map(
  * `maxBodySize`, beyond which the exchange fails. The body of an error status is
  * read up to a bound of its own, and what has come until then is kept: its status
  * is known already, and says more than the body. So is the body of a response that
- * the client itself has turned into an error. A response that is excepted is left
- * unread.
+ * the client itself has turned into an error.
  */
 export const holding = <E, R>(
   exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
-  maxBodySize: number,
-  except?: (response: HttpClientResponse.HttpClientResponse) => boolean
-): Effect.Effect<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError, R> =>
-  Effect.matchCauseEffect(exchange, {
-    onFailure: (cause): Effect.Effect<never, E> => {
-      const error = Result.getOrUndefined(Cause.findError(cause))
-      return HttpClientError.isHttpClientError(error) && error.response !== undefined
-        ? Effect.andThen(readSome(error.response), Effect.failCause(cause))
-        : Effect.failCause(cause)
-    },
-    onSuccess: (response) => except?.(response) === true ? Effect.succeed(response) : held(response, maxBodySize)
-  })
-
-/** The response with its body in memory. */
-const held = (
-  response: HttpClientResponse.HttpClientResponse,
   maxBodySize: number
-): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> => {
-  const answer = new HeldResponse(response)
-  return answer.status < 400
-    ? Effect.map(readWhole(answer, maxBodySize), (bytes) => answer.hold(bytes, true))
-    : Effect.map(readSome(response), ({ bytes, isWhole }) => answer.hold(bytes, isWhole))
+): Effect.Effect<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError, R> =>
+  Effect.matchCauseEffect(exchange, { onFailure: drained, onSuccess: (response) => held(response, maxBodySize) })
+
+/** The failure of an exchange, when the body of the response that it may hold has been read. */
+export const drained = <E>(cause: Cause.Cause<E>): Effect.Effect<never, E> => {
+  const error = Result.getOrUndefined(Cause.findError(cause))
+  return HttpClientError.isHttpClientError(error) && error.response !== undefined
+    ? Effect.andThen(readSome(error.response), Effect.failCause(cause))
+    : Effect.failCause(cause)
 }
+
+/** The response of an exchange with its body in memory. */
+export const held = (
+  response: HttpClientResponse.HttpClientResponse,
+  maxBodySize: number,
+  headers: Headers.Headers = response.headers
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
+  response.status < 400
+    ? Effect.map(
+      readWhole(response, headers, maxBodySize),
+      (bytes) => new HeldResponse(response, headers, { bytes, isWhole: true })
+    )
+    : Effect.map(readSome(response), (body) => new HeldResponse(response, headers, body))
 
 /** Gives the connection of a response back that nobody will read: its body is begun, and left at once. */
 export const cut = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
@@ -94,7 +94,8 @@ const wrong = (response: HttpClientResponse.HttpClientResponse, description: str
   })
 
 const readWhole = (
-  { headers, source: response }: HeldResponse,
+  response: HttpClientResponse.HttpClientResponse,
+  headers: Headers.Headers,
   maxBodySize: number
 ): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> =>
   // no client reads more than a header has announced, unless it decodes the body
@@ -166,30 +167,25 @@ export const textSoFar = (response: HttpClientResponse.HttpClientResponse): stri
 
 /**
  * A response whose body is read from memory. Status, headers, cookies and the rest
- * are the original's, of which status and headers are asked for once: some clients
- * make the headers anew each time. Its body is there when `hold` has been called,
- * before anybody else sees it.
+ * are the original's, of which headers are asked for once: some clients make them
+ * anew each time.
  */
 class HeldResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
   readonly [HttpIncomingMessage.TypeId] = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId] = HttpClientResponse.TypeId
-  readonly source: HttpClientResponse.HttpClientResponse
   readonly status: number
   readonly headers: Headers.Headers
-  bytes: ArrayBuffer = nothing
-  private isWhole = false
+  readonly bytes: ArrayBuffer
+  private readonly isWhole: boolean
+  private readonly source: HttpClientResponse.HttpClientResponse
 
-  constructor(source: HttpClientResponse.HttpClientResponse) {
+  constructor(source: HttpClientResponse.HttpClientResponse, headers: Headers.Headers, { bytes, isWhole }: Body) {
     super()
     this.source = source
     this.status = source.status
-    this.headers = source.headers
-  }
-
-  hold(bytes: ArrayBuffer, isWhole: boolean): this {
+    this.headers = headers
     this.bytes = bytes
     this.isWhole = isWhole
-    return this
   }
 
   get request() {
@@ -268,8 +264,6 @@ class HeldResponse extends Inspectable.Class implements HttpClientResponse.HttpC
     return pipeArguments(this, arguments)
   }
 }
-
-const nothing = new ArrayBuffer(0)
 
 const decoder = new TextDecoder()
 

@@ -1,10 +1,13 @@
 /** The operations of an API: their names, and the pipeline that each of them runs under. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as HttpApi from "effect/http-api/HttpApi"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import { hasProperty } from "effect/Predicate"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as Stream from "effect/Stream"
@@ -127,12 +130,14 @@ const mayBeSentAgain = (operation: Operation, request: unknown, options: CallOpt
 /** What all attempts of a call have in common: the current request's id, or a new one, and a key. */
 const begin = (
   operation: Operation,
-  { idempotencyKey = operation.keyed }: CallOptions
-): Effect.Effect<current.Call, ServiceError.RequestInvalid> =>
-  Effect.gen(function*() {
-    const requestId = RequestId.parse(yield* RequestId.Current) ?? (yield* RequestId.make)
-    if (typeof idempotencyKey === "string" && !isKey(idempotencyKey)) {
-      return yield* new ServiceError.RequestInvalid({
+  { idempotencyKey = operation.keyed }: CallOptions,
+  fiber: Fiber.Fiber<unknown, unknown>
+): Result.Result<current.Call, ServiceError.RequestInvalid> => {
+  const newId = () => RequestId.makeWith(fiber.getRef(Random.Random))
+  const requestId = RequestId.parse(fiber.getRef(RequestId.Current)) ?? newId()
+  if (typeof idempotencyKey === "string" && !isKey(idempotencyKey)) {
+    return Result.fail(
+      new ServiceError.RequestInvalid({
         service: operation.service,
         operation: operation.operation,
         requestId,
@@ -143,10 +148,11 @@ const begin = (
           })
         ]
       })
-    }
-    const key = idempotencyKey === true ? yield* RequestId.make : idempotencyKey === false ? undefined : idempotencyKey
-    return { of: operation, requestId, idempotencyKey: key }
-  })
+    )
+  }
+  const key = idempotencyKey === true ? newId() : idempotencyKey === false ? undefined : idempotencyKey
+  return Result.succeed({ of: operation, requestId, idempotencyKey: key })
+}
 
 /**
  * The generated client with every method under the pipeline of its service, in
@@ -171,21 +177,26 @@ type Guarded = (
 
 /** A method of effects under the pipeline. */
 export const answering: Guarded = (operation, method, pipeline) => (request, options = {}) =>
-  Effect.flatMap(
-    begin(operation, options),
-    (call) =>
-      pipeline.protect(Effect.suspend(() => failures.attempt(method(request), call)), {
-        operation: operation.operation,
-        idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
-      }).pipe(RequestId.within(call.requestId))
-  )
-
-const streaming: Guarded = (operation, method, pipeline) => (request, options = {}) =>
-  Stream.unwrap(Effect.map(begin(operation, options), (call) => {
-    // `HttpApiClient` answers with a stream where no success is anything else
-    const open = Effect.suspend(() => method(request) as Effect.Effect<Stream.Stream<unknown, unknown>, unknown>)
-    return pipeline.protectStream(failures.attemptStream(open, call), {
+  Effect.withFiber((fiber) => {
+    const begun = begin(operation, options, fiber)
+    if (Result.isFailure(begun)) return Effect.fail(begun.failure)
+    const call = begun.success
+    const answer = pipeline.protect(Effect.suspend(() => failures.attempt(method(request), call)), {
       operation: operation.operation,
       idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
     })
+    return Effect.updateContext(answer, RequestId.adding(call.requestId))
+  })
+
+const streaming: Guarded = (operation, method, pipeline) => (request, options = {}) =>
+  Stream.unwrap(Effect.withFiber((fiber) => {
+    const begun = begin(operation, options, fiber)
+    if (Result.isFailure(begun)) return Effect.fail(begun.failure)
+    const call = begun.success
+    // `HttpApiClient` answers with a stream where no success is anything else
+    const open = Effect.suspend(() => method(request) as Effect.Effect<Stream.Stream<unknown, unknown>, unknown>)
+    return Effect.succeed(pipeline.protectStream(failures.attemptStream(open, call), {
+      operation: operation.operation,
+      idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
+    }))
   }))

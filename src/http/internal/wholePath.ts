@@ -1,20 +1,14 @@
 /** Looks after the paths that `HttpApiClient` fills in, which lets a parameter be empty. */
-import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
-import type { Connection } from "./connection.ts"
-import { CurrentExchange, requestInvalid } from "./currentExchange.ts"
 
-/** Refuses what has lost a parameter: `DELETE /things/:id` with an empty id would be sent to all things. */
-export const wholePaths = (
-  client: Connection["client"]
-): Connection["client"] =>
-  HttpClient.mapRequestEffect(
-    client,
-    (request) =>
-      Effect.flatMap(CurrentExchange, (exchange) =>
-        exchange === undefined || emptySegments(request.url) <= emptySegments(exchange.call.of.template ?? request.url)
-          ? Effect.succeed(request)
-          : Effect.fail(requestInvalid(exchange, "Expected no empty parameter", ["params"])))
-  )
+/** Whether a url has all that its template has: `DELETE /things/:id` with an empty id would be sent to all things. */
+export const isWhole = (url: string, template: string): boolean => emptySegments(url) <= emptySegments(template)
 
-const emptySegments = (path: string): number => path.split("/").filter((segment) => segment === "").length
+const emptySegments = (path: string): number => {
+  let empty = 0
+  for (let from = 0;;) {
+    const slash = path.indexOf("/", from)
+    if (from === (slash === -1 ? path.length : slash)) empty++
+    if (slash === -1) return empty
+    from = slash + 1
+  }
+}
