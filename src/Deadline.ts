@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { Alarms } from "./internal/alarms.ts"
 import { protect } from "./internal/fused.ts"
 import { positiveMillis } from "./internal/options.ts"
 import { Current, millisLeft } from "./internal/timeLimit.ts"
@@ -41,7 +42,8 @@ import type { Policy } from "./Policy.ts"
  * @since 0.1.0
  */
 export const within = (duration: Duration.Input): Policy<DeadlineExceeded> => {
-  const attempt = { millis: positiveMillis("Deadline.within", "duration", duration), timeout: undefined }
+  const millis = positiveMillis("Deadline.within", "duration", duration)
+  const attempt = { millis, timeout: undefined, alarms: new Alarms() }
   const plan = { attempt, exceeded: () => new DeadlineExceeded({ policy: "Deadline" }) }
   // `exceeded` makes all errors that the plan adds
   return ((self) => protect(self, plan, {})) as Policy<DeadlineExceeded>

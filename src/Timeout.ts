@@ -18,6 +18,7 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { DeadlineExceeded } from "./Deadline.ts"
+import { Alarms } from "./internal/alarms.ts"
 import { protect } from "./internal/fused.ts"
 import { nonEmpty, oneOf, onlyKeys, positiveMillis } from "./internal/options.ts"
 import { limitTime, type TimeLimit } from "./internal/timeLimit.ts"
@@ -52,7 +53,10 @@ export const make = (options: Options): Policy<TimedOut | DeadlineExceeded> => {
   oneOf("Timeout", "limit", limit, ["attempt", "total"])
   nonEmpty("Timeout", "policy", policy)
   const timeout = { policy, limit, millis }
-  const plan = { attempt: { millis, timeout }, exceeded: (struck: TimeLimit) => errorOf(struck, policy) }
+  const plan = {
+    attempt: { millis, timeout, alarms: new Alarms() },
+    exceeded: (struck: TimeLimit) => errorOf(struck, policy)
+  }
   // `errorOf` makes all errors that the plan adds
   return ((self) => protect(self, plan, {})) as Policy<TimedOut | DeadlineExceeded>
 }

@@ -148,7 +148,10 @@ const protect = <PE>(pipeline: Pipeline.Pipeline<PE, unknown>, options: Options)
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | PE | HttpClientError.HttpClientError, R> =>
     pipeline.protect(holding(exchange, maxBodySize), {
-      operation: operation(request),
+      // most calls need no name
+      get operation() {
+        return operation(request)
+      },
       idempotent: mayBeSentAgain(request, options.idempotent?.(request)),
       classify
     })

@@ -17,6 +17,7 @@ import type * as Resilience from "../Resilience.ts"
 import * as Retry from "../Retry.ts"
 import * as Streams from "../Streams.ts"
 import * as Timeout from "../Timeout.ts"
+import { Alarms } from "./alarms.ts"
 import { willRefuse as sureToRefuse } from "./breakerCell.ts"
 import type { Counters } from "./counters.ts"
 import * as fused from "./fused.ts"
@@ -61,7 +62,7 @@ const isFused = (settings: Settings, options: { readonly dispose?: unknown }): b
 }
 
 const fusedLevel = (limit: "attempt" | "total", policy: string, millis: number | undefined): Level | undefined =>
-  millis === undefined ? undefined : { millis, timeout: { policy, limit, millis } }
+  millis === undefined ? undefined : { millis, timeout: { policy, limit, millis }, alarms: new Alarms() }
 
 const callOptions: ReadonlySet<string> = new Set<keyof CallOptions<unknown, unknown> | "fallback">([
   "operation",
@@ -240,9 +241,10 @@ export const compose = (
       for (const key of Object.keys(options)) {
         if (!callOptions.has(key)) onlyKeys("Pipeline.protect", options, [...callOptions])
       }
-      const { cache: use, fallback, operation } = options
+      const { cache: use, fallback } = options
       let made: Reports | undefined
-      const reports = () => made ??= reportsOf(operation)
+      // what a call is named is asked for where there is something to tell
+      const reports = () => made ??= reportsOf(options.operation)
       const classify = classifierOf(options)
       let effect = fuses && isFused(settings, options)
         ? fusedCall(self, options, classify, reports)
@@ -250,7 +252,7 @@ export const compose = (
       if (cache !== undefined && use !== undefined) {
         const { key, onAnswer, schema, staleIf } = use
         // operations never share an entry, whatever their arguments
-        const entry = { key: [operation ?? "", ...key], schema, staleIf, classify }
+        const entry = { key: [options.operation ?? "", ...key], schema, staleIf, classify }
         const asking = cache.get(effect, entry, reports().cache)
         effect = Effect.map(asking, (answer) => {
           if (onAnswer !== undefined) guarded(() => onAnswer(answer))

@@ -17,10 +17,10 @@
  * - A call is in one place: it waits for a child (an attempt), or for `pending` (a
  *   permit, a backoff, a schedule), or it has come to its `result`. What was
  *   stopped says nothing any more: its observer finds another in its place.
- * - There is at most one timer, made only where the call really waits: for the
- *   sooner of the two limits, and, once that has cut an attempt that is slow to
- *   end, for the other. A backoff needs none: none is begun that would overrun.
- *   It is stopped and not waited for.
+ * - There is at most one timer, or one place among the calls that share one, made
+ *   only where the call really waits: for the sooner of the two limits, and, once
+ *   that has cut an attempt that is slow to end, for the other. A backoff needs
+ *   none: none is begun that would overrun. It is stopped and not waited for.
  * - A limit marks its record before anything is interrupted, and its error is
  *   raised when the attempt has ended.
  * - Whatever ends an attempt leads through `ended`, once: breaker, permit and
@@ -41,7 +41,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Outcome from "../Outcome.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
+import { type Alarm, type Alarms, isMachine } from "./alarms.ts"
 import { Call as BreakerCall } from "./breakerCall.ts"
 import { type Options, type Plan, Task } from "./fusedTask.ts"
 import { guarded } from "./guarded.ts"
@@ -91,10 +93,15 @@ class Call<A, E, R> implements replay.Replay {
   private child: Fiber.Fiber<A, E> | undefined = undefined
   private pending: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** In place of a timer, one that is shared. */
+  private alarm: Alarm | undefined = undefined
+  private alarms: Alarms | undefined = undefined
   private listener: Fiber.Fiber<unknown, unknown> | undefined = undefined
   /** How the attempt has ended, and the call, where these themselves have no say in it. */
   private verdict: Exit.Exit<A, E> | undefined = undefined
   private result: Exit.Exit<A, E> | undefined = undefined
+  /** An exit that has been found good. */
+  private good: Exit.Exit<A, E> | undefined = undefined
   /** Between the begin of an attempt and `ended`. */
   private isAttempting = false
   private isCommitted = false
@@ -201,10 +208,10 @@ class Call<A, E, R> implements replay.Replay {
     if (this.isOver) return
     this.isOver = true
     this.stopWaiting()
-    const { counters, budget, isPlain, options } = this.task
+    const { counters, budget, options } = this.task
     if (budget !== undefined && this.course?.holdsPermit === true) budget.refundAt(monotonicMillis(this.clock))
     if (counters !== undefined) {
-      if (exit._tag === "Success" && isPlain) {
+      if (this.isGood(exit)) {
         counters.calls++
         counters.success++
       } else {
@@ -327,7 +334,12 @@ class Call<A, E, R> implements replay.Replay {
     this.child = child
     child.addObserver((exit) => this.step(() => this.childEnded(exit)))
     if (limit !== undefined && (attempt !== undefined || total !== undefined)) {
-      this.arm(limit.expiresAt, attempt === undefined ? () => this.strikeCall() : () => this.strikeAttempt())
+      const level = limit === this.limit ? total : attempt
+      this.arm(
+        limit.expiresAt,
+        attempt === undefined ? () => this.strikeCall() : () => this.strikeAttempt(),
+        limit === inherited ? undefined : level?.alarms
+      )
     }
   }
 
@@ -342,7 +354,7 @@ class Call<A, E, R> implements replay.Replay {
 
   /** The attempt has ended, or was not made. */
   private ended(exit: Exit.Exit<A, E>): void {
-    const { counters, isPlain, options, retry } = this.task
+    const { counters, options, retry } = this.task
     this.isAttempting = false
     this.breaker?.leave(exit)
     this.breaker = undefined
@@ -353,9 +365,7 @@ class Call<A, E, R> implements replay.Replay {
       else options.reports?.().attempted(exit, this.watched, this.fiber)
     }
     if (this.result !== undefined) return this.finish(this.result)
-    if (retry === undefined || (exit._tag === "Success" && isPlain && options.retryIf === undefined)) {
-      return this.finish(exit)
-    }
+    if (retry === undefined || (options.retryIf === undefined && this.isGood(exit))) return this.finish(exit)
     const course = this.course ??= new Course(
       retry,
       options,
@@ -369,6 +379,16 @@ class Call<A, E, R> implements replay.Replay {
     const wait = course.decide(exit, this.isCommitted)
     if (typeof wait !== "object") return this.goOn(course, exit, wait)
     this.wait(wait, (wait) => this.goOn(course, exit, wait))
+  }
+
+  /** Whether it is a success, and is taken for one: then there is nothing to decide, and nothing to tell. */
+  private isGood(exit: Exit.Exit<A, E>): boolean {
+    const { isPlain, options } = this.task
+    if (exit._tag === "Failure") return false
+    if (isPlain || exit === this.good) return true
+    if (Outcome.classify(exit, options.classify, this.clock)._tag !== "Success") return false
+    this.good = exit
+    return true
   }
 
   // ---------------------------------------------------------------------------
@@ -426,10 +446,18 @@ class Call<A, E, R> implements replay.Replay {
   // ---------------------------------------------------------------------------
 
   /** Strikes at `at`. It is `sleepUntil` without an effect around each sleep: most timers are stopped. */
-  private arm(at: number, strike: () => void): void {
+  private arm(at: number, strike: () => void, alarms?: Alarms): void {
     if (at === Infinity) return
     const now = monotonicMillis(this.clock)
     if (isDue(at, now)) return strike()
+    if (alarms !== undefined && isMachine(this.clock)) {
+      this.alarms = alarms
+      this.alarm = alarms.add(this.clock, at, now, () => {
+        this.alarm = undefined
+        this.step(strike)
+      })
+      return
+    }
     const timer = Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(at - now)))
     this.timer = timer
     timer.addObserver((exit) => {
@@ -440,8 +468,9 @@ class Call<A, E, R> implements replay.Replay {
   }
 
   private stopTimer(): void {
-    const { timer } = this
-    this.timer = undefined
+    const { alarm, timer } = this
+    this.alarm = this.timer = undefined
+    if (alarm !== undefined) this.alarms?.remove(alarm)
     timer?.interruptUnsafe(this.fiber.id)
   }
 

@@ -4,6 +4,7 @@ import type { Bulkhead } from "../Bulkhead.ts"
 import type * as Outcome from "../Outcome.ts"
 import type * as Retry from "../Retry.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
+import type { Alarms } from "./alarms.ts"
 import { type Place, willRefuse } from "./breakerCell.ts"
 import type { Counters } from "./counters.ts"
 import type { Reports } from "./reports.ts"
@@ -13,6 +14,8 @@ import type * as timeLimit from "./timeLimit.ts"
 export interface Level {
   readonly millis: number
   readonly timeout: timeLimit.TimeLimit["timeout"]
+  /** What the calls wait with that are under it. */
+  readonly alarms: Alarms
 }
 
 /** What the calls of one pipeline, or of one policy, have in common. */

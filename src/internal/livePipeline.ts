@@ -56,12 +56,17 @@ class LivePipeline implements Pipeline<PipelineError> {
   }
 
   /** Composes once, and again only after a reconfiguration. A call that has begun ends as it was composed. */
-  private following<A>(operation: string | undefined, by: (composition: Composition) => A): () => A {
+  private following<A>(
+    options: { readonly operation?: string | undefined },
+    by: (composition: Composition) => A
+  ): () => A {
     let composed: { readonly of: Current; readonly as: A } | undefined
     return () => {
       const { current } = this
       if (composed?.of !== current) {
-        const own = operation === undefined ? undefined : current.operations.get(operation)
+        const own = current.operations.size === 0 || options.operation === undefined
+          ? undefined
+          : current.operations.get(options.operation)
         composed = { of: current, as: by(own ?? current.whole) }
       }
       return composed.as
@@ -77,7 +82,7 @@ class LivePipeline implements Pipeline<PipelineError> {
     if (this.resilience.test?.passThrough === true) {
       return options.fallback === undefined ? self : Fallback.orElse(self, options.fallback)
     }
-    const composed = this.following(options.operation, ({ protect }) => protect(self, options))
+    const composed = this.following(options, ({ protect }) => protect(self, options))
     return Effect.withFiber((fiber) => this.resilience.numbered(composed(), fiber))
     // what a fallback leaves and adds, if there is one, is in the type alone
   }) as Pipeline<PipelineError>["protect"]
@@ -85,7 +90,7 @@ class LivePipeline implements Pipeline<PipelineError> {
   readonly protectStream: Pipeline<PipelineError>["protectStream"] = (self, options = {}) =>
     this.resilience.test?.passThrough === true
       ? self
-      : Stream.suspend(this.following(options.operation, ({ protectStream }) => protectStream(self, options)))
+      : Stream.suspend(this.following(options, ({ protectStream }) => protectStream(self, options)))
 
   readonly reconfigure = (options: Tuning): Effect.Effect<void> => {
     const { declared, name } = this
