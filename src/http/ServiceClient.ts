@@ -44,7 +44,6 @@ import type { BaseUrl, Services } from "./BaseUrl.ts"
 import type { Fault } from "./Fault.ts"
 import { type Status, Statuses } from "./internal/clientStatus.ts"
 import * as connections from "./internal/connection.ts"
-import { markResponseInvalid } from "./internal/exchangeFailure.ts"
 import * as inMemory from "./internal/inMemory.ts"
 import * as operations from "./internal/operations.ts"
 import { checkFaults, withFaults } from "./internal/scriptedFaults.ts"
@@ -347,10 +346,7 @@ export const Service = <Self>() =>
     // configuration knows no types: what it says of operations that there are not would be of no use to anybody
     const tuned = resilience.tuning.get(id)?.operations
     yield* Effect.sync(() => operations.checkOperations(`${where}, as configured`, tuned, planned.operations))
-    const generated = yield* HttpApiClient.makeWith(api, {
-      httpClient,
-      transformResponse: markResponseInvalid
-    })
+    const generated = yield* HttpApiClient.makeWith(api, { httpClient })
     const pipeline = yield* Pipeline.fromSettings(planned.pipeline)
     const client = operations.methods(generated, planned.operations, pipeline)
     statuses.keep(client, origin, pipeline, resilience)

@@ -23,16 +23,6 @@ import { problemOf, received } from "./foreignError.ts"
 import { cut, textSoFar } from "./heldBody.ts"
 import { isTooLarge, networkCode } from "./networkCode.ts"
 
-/** A decoding error of the response. One of the request stays as it is, and is told from it by that. */
-export const markResponseInvalid = <A, R>(decoding: Effect.Effect<A, unknown, R>): Effect.Effect<A, unknown, R> =>
-  Effect.catch(decoding, (error) =>
-    Schema.isSchemaError(error)
-      ? Effect.flatMap(
-        CurrentExchange,
-        (exchange) => Effect.fail(exchange === undefined ? error : responseInvalid(exchange, error))
-      )
-      : Effect.fail(error))
-
 type Raw = HttpClientError.HttpClientError | Schema.SchemaError
 
 /**
@@ -118,10 +108,7 @@ const fail = <E>(
   const found = Cause.findError(cause)
   if (Result.isFailure(found)) {
     const defect = Result.getOrUndefined(Cause.findDefect(cause))
-    if (isTooDeep(defect)) {
-      const invalid = exchange.status === undefined ? requestInvalid : responseInvalid
-      return Effect.fail(invalid(exchange, tooDeep))
-    }
+    if (isTooDeep(defect)) return Effect.fail(invalid(exchange)(exchange, tooDeep))
     const wrong = pathParameterError(defect)
     return wrong === undefined
       // without a typed error in it, the cause fits any error type
@@ -129,7 +116,7 @@ const fail = <E>(
       : Effect.fail(requestInvalid(exchange, wrong, ["params"]))
   }
   const error: unknown = found.success
-  if (Schema.isSchemaError(error)) return Effect.fail(requestInvalid(exchange, error))
+  if (Schema.isSchemaError(error)) return Effect.fail(invalid(exchange)(exchange, error))
   if (HttpClientError.isHttpClientError(error)) return failByClient(error, exchange, clock)
   if (Problem.isProblem(error)) received(error, exchange)
   // what the client and the codecs fail with has been dealt with above
@@ -139,6 +126,9 @@ const fail = <E>(
     ? declared
     : Outcome.annotate(declared, () => HttpOutcome.fromStatus(status, exchange.retryAfter))
 }
+
+/** Whose fault a mismatch is: all of a request is encoded before it is sent, and a response is decoded when it has come. */
+const invalid = ({ status }: Exchange) => status === undefined ? requestInvalid : responseInvalid
 
 const failByClient = (
   error: HttpClientError.HttpClientError,

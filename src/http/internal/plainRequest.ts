@@ -8,7 +8,6 @@ import * as Schema from "effect/Schema"
 import type * as Pipeline from "../../Pipeline.ts"
 import type { CallOptions } from "../ServiceClient.ts"
 import type { Connection } from "./connection.ts"
-import { markResponseInvalid } from "./exchangeFailure.ts"
 import * as operations from "./operations.ts"
 import { isIdempotent } from "./replaySafety.ts"
 
@@ -109,7 +108,7 @@ const read = (
   if (isGood(response.status)) {
     return success === undefined
       ? Effect.void
-      : markResponseInvalid(decoded(response, success))
+      : decoded(response, success)
   }
   const other = Effect.fail(
     new HttpClientError.HttpClientError({
