@@ -62,13 +62,13 @@ const main = async (): Promise<number> => {
   const watched = isChosen(status.name)
     ? await status.measure(options.quick ? status.quick : status.thorough, progress)
     : undefined
-  const verdicts = options.check ? judge(measured) : undefined
+  const verdicts = options.check ? judge(measured, overHttp) : undefined
   console.log(
     options.json
       ? report.json(measured, overHttp, watched, verdicts)
       : `\n${report.text(measured, overHttp, watched, verdicts)}`
   )
-  return verdicts?.some(({ kept }) => !kept) ? 1 : 0
+  return verdicts?.some(({ verdict }) => verdict === "lost") ? 1 : 0
 }
 
 try {

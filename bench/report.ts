@@ -59,8 +59,10 @@ fiber, so Effect.runPromise is paid once per sample; async functions awaited in 
 function. "over bare" is over the bare work of the same kind. Ratios are medians of rounds in which all
 rows take turns, of their lower quartiles: other programs make a sample longer, and never shorter.`
 
-const verdictLine = ({ atMost, kept, name, ratio }: Verdict): string =>
-  `${kept ? "kept" : "LOST"}  ${ratio.toFixed(3)} (at most ${atMost})  ${name}`
+const verdictLine = ({ bound, name, ratio, verdict }: Verdict): string =>
+  `${verdict === "lost" ? "LOST" : verdict}  ${ratio.toFixed(3)} (${
+    "atMost" in bound ? `at most ${bound.atMost}` : `at least ${bound.atLeast}`
+  })  ${name}`
 
 export const text = (
   measured: ReadonlyArray<Measured>,
