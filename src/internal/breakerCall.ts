@@ -69,12 +69,13 @@ export class Call<A, E> extends Attempt<A, E> {
   }
 
   private settle(cell: Cell, outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown> | undefined): void {
-    this.cell = undefined
     const { slowerThan } = cell.shared.plan
     if (this.enteredAt === undefined || slowerThan === undefined) {
+      this.cell = undefined
       return cell.leave(this.generation, outcome, false, exit, this, undefined)
     }
     const now = monotonicMillis(this.clock)
+    this.cell = undefined
     const millis = now - this.enteredAt
     const slow = millis > slowerThan && this.isJudged(outcome, exit)
     cell.timed(millis, slow)

@@ -41,6 +41,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
 import * as Outcome from "../Outcome.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
 import { type Alarm, type Alarms, isMachine } from "./alarms.ts"
@@ -71,12 +72,15 @@ export const protect = <A, E, R>(
 /** So many attempts without a wait between them are made before other fibers have their turn. */
 const attemptsAtOnce = 64
 
+/** The operations of attempts that did not suspend, since a caller has last given other fibers their turn. */
+let unpaid = 0
+
 /** One call. */
 class Call<A, E, R> implements replay.Replay {
   readonly task: Task<A, E, R>
   readonly fiber: Fiber.Fiber<unknown, unknown>
   countedIn: RetryBudget | undefined = undefined
-  private readonly resume: (exit: Exit.Exit<A, E>) => void
+  private readonly resume: (result: Effect.Effect<A, E>) => void
   private readonly context: Context.Context<never>
   private knownClock: Clock.Clock | undefined = undefined
   private startedAt = 0
@@ -113,11 +117,13 @@ class Call<A, E, R> implements replay.Replay {
   private isOver = false
   private isCancelled = false
   private drained: (() => void) | undefined = undefined
+  /** What the caller is to be told once no step is under way: what it then does is no part of the call. */
+  private outcome: Exit.Exit<A, E> | undefined = undefined
 
   constructor(
     task: Task<A, E, R>,
     fiber: Fiber.Fiber<unknown, unknown>,
-    resume: (exit: Exit.Exit<A, E>) => void
+    resume: (result: Effect.Effect<A, E>) => void
   ) {
     this.task = task
     this.fiber = fiber
@@ -158,6 +164,7 @@ class Call<A, E, R> implements replay.Replay {
     } finally {
       this.isStepping = false
     }
+    this.deliver()
     return this.isOver ? undefined : Effect.suspend(() => this.cancelled())
   }
 
@@ -192,6 +199,7 @@ class Call<A, E, R> implements replay.Replay {
     } finally {
       this.isStepping = false
     }
+    this.deliver()
   }
 
   private repeat(): void {
@@ -207,7 +215,16 @@ class Call<A, E, R> implements replay.Replay {
   private finish(exit: Exit.Exit<A, E>): void {
     if (this.isOver) return
     this.isOver = true
-    this.stopWaiting()
+    this.outcome = exit
+    try {
+      this.stopWaiting()
+      this.account(exit)
+    } catch (defect) {
+      this.outcome = Exit.die(defect)
+    }
+  }
+
+  private account(exit: Exit.Exit<A, E>): void {
     const { counters, budget, options } = this.task
     if (budget !== undefined && this.course?.holdsPermit === true) budget.refundAt(monotonicMillis(this.clock))
     if (counters !== undefined) {
@@ -218,8 +235,19 @@ class Call<A, E, R> implements replay.Replay {
         options.reports?.().called(exit, options.classify, this.fiber)
       }
     }
-    if (this.isCancelled) this.drained?.()
-    else this.resume(exit)
+  }
+
+  private deliver(): void {
+    const { outcome } = this
+    if (outcome === undefined) return
+    this.outcome = undefined
+    if (this.isCancelled) return this.drained?.()
+    // a caller whose attempts do not suspend would never come to its own limit
+    if (unpaid < this.fiber.getRef(Scheduler.MaxOpsBeforeYield) || this.hasWaited) return this.resume(outcome)
+    unpaid = 0
+    this.resume(
+      this.fiber.getRef(Scheduler.PreventSchedulerYield) ? outcome : Effect.andThen(Effect.yieldNow, outcome)
+    )
   }
 
   /** The caller has been interrupted: leaves nothing behind. */
@@ -229,7 +257,7 @@ class Call<A, E, R> implements replay.Replay {
     const interrupted = Exit.interrupt(this.fiber.id)
     this.isCancelled = true
     // by an outer limit that this call is under as well
-    if (this.isLate && this.limit !== undefined) this.result ??= this.mark(this.limit)
+    if (this.limit !== undefined && guarded(() => this.isLate) === true) this.result ??= this.mark(this.limit)
     // what a limit has cut before, and was still cleaning up, has timed out; only a retry would have another attempt
     this.result ??= (retry === undefined && total === undefined ? this.verdict : undefined) ?? interrupted
     this.verdict ??= interrupted
@@ -254,7 +282,12 @@ class Call<A, E, R> implements replay.Replay {
   private crash(defect: unknown): void {
     const exit = Exit.die(defect)
     this.result = this.verdict = exit
-    if (this.child !== undefined) return this.child.interruptUnsafe(this.fiber.id)
+    const { child } = this
+    if (child !== undefined) {
+      // its end may throw as well
+      guarded(() => child.interruptUnsafe(this.fiber.id))
+      if (this.child !== undefined || this.isOver) return
+    }
     guarded(() => this.breaker?.leave(exit))
     this.permit?.leave()
     this.finish(exit)
@@ -329,8 +362,15 @@ class Call<A, E, R> implements replay.Replay {
     if (retry !== undefined) context = Context.add(context, replay.Current, this)
     // the caller has the services that its effect needs
     const child = Effect.runForkWith(context as Context.Context<R>)(self)
+    // `runSync` flushes the dispatcher of its own fiber alone
+    if (child.pollUnsafe() === undefined && this.fiber.getRef(Scheduler.Scheduler).executionMode === "sync") {
+      child.currentDispatcher.flush()
+    }
     const exit = child.pollUnsafe()
-    if (exit !== undefined) return this.ended(this.verdict ?? exit)
+    if (exit !== undefined) {
+      unpaid += child.currentOpCount
+      return this.ended(this.verdict ?? exit)
+    }
     this.child = child
     child.addObserver((exit) => this.step(() => this.childEnded(exit)))
     if (limit !== undefined && (attempt !== undefined || total !== undefined)) {
@@ -344,8 +384,8 @@ class Call<A, E, R> implements replay.Replay {
   }
 
   private childEnded(exit: Exit.Exit<A, E>): void {
-    const isLate = this.verdict === undefined && this.isLate
     this.child = undefined
+    const isLate = this.verdict === undefined && this.isLate
     this.hasWaited = true
     this.stopTimer()
     if (isLate) this.strikeCall()
@@ -458,7 +498,10 @@ class Call<A, E, R> implements replay.Replay {
       })
       return
     }
-    const timer = Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(at - now)))
+    const fork = Effect.runForkWith(this.context)
+    const sleeper = fork(this.clock.sleep(Duration.millis(at - now)))
+    // a clock that does not wait is asked again within a fiber, which lets others have their turn
+    const timer = sleeper.pollUnsafe()?._tag === "Success" ? fork(sleepUntil(this.clock, at)) : sleeper
     this.timer = timer
     timer.addObserver((exit) => {
       if (this.timer !== timer) return
