@@ -17,10 +17,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as CircuitBreaker from "../CircuitBreaker.ts"
+import { errorKind } from "../internal/errorKind.ts"
 import { monotonicMillis } from "../internal/time.ts"
 import { Resilience } from "../Resilience.ts"
 import type { ResilienceEvent } from "../ResilienceEvent.ts"
-import { errorKind } from "./internal/errorKind.ts"
 import { listening } from "./internal/listening.ts"
 
 /**

@@ -2,10 +2,10 @@
 import * as Duration from "effect/Duration"
 import type * as AdaptiveLimit from "../../AdaptiveLimit.ts"
 import type * as CircuitBreaker from "../../CircuitBreaker.ts"
+import { errorKind } from "../../internal/errorKind.ts"
 import type * as Pipeline from "../../Pipeline.ts"
 import type { ResilienceEvent } from "../../ResilienceEvent.ts"
 import type * as RetryBudget from "../../RetryBudget.ts"
-import { errorKind } from "./errorKind.ts"
 import { clean } from "./text.ts"
 
 /** A breaker or a pipeline. */

@@ -3,8 +3,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
+import { errorKind } from "../../internal/errorKind.ts"
 import type { Handler, Notification } from "../Notify.ts"
-import { errorKind } from "./errorKind.ts"
 import { clean } from "./text.ts"
 
 /** How many notifications wait for a handler that is slow, before the oldest is lost. */

@@ -1,7 +1,7 @@
 /** Errors by fingerprint. */
+import { errorKind } from "../../internal/errorKind.ts"
 import { guarded } from "../../internal/guarded.ts"
 import type { Report } from "../ErrorReports.ts"
-import { errorKind } from "./errorKind.ts"
 import { other } from "./latencyHistograms.ts"
 import { type Frame, framesOf } from "./stackFrames.ts"
 import { clean } from "./text.ts"

@@ -1,8 +1,8 @@
 /** An event in words, and as annotations. */
 import * as Duration from "effect/Duration"
+import { errorKind } from "../../internal/errorKind.ts"
 import { guarded } from "../../internal/guarded.ts"
 import type { ResilienceEvent } from "../../ResilienceEvent.ts"
-import { errorKind } from "./errorKind.ts"
 import { clean } from "./text.ts"
 
 /**

@@ -1,5 +1,5 @@
 /** What kind of error a value is, in one word that holds nothing of its message. */
-import { guarded } from "../../internal/guarded.ts"
+import { guarded } from "./guarded.ts"
 
 /** Longer ones are cut: a kind is a label, and there is one for each. */
 const longest = 100
