@@ -12,6 +12,12 @@
  * the breaker is open beyond the wait: the call ends at once, with the error of
  * its last attempt. For another order compose the policies by hand.
  *
+ * Where the calling fiber has been given a `Tracer`, a call is a span named after
+ * its operation, or else after the pipeline, and each attempt a child of it, with
+ * `resilience.attempt`, `resilience.outcome`, `resilience.refused_by` and
+ * `error.type` among its attributes. Waits, fallbacks and answers from a cache are
+ * events of the call's span. Spans hold no messages and no values.
+ *
  * A duration is written like `"2 seconds"`; a number counts milliseconds.
  *
  * @since 0.1.0
@@ -219,7 +225,7 @@ export type PipelineError =
  * @since 0.1.0
  */
 export interface CallOptions<A, E> extends Retry.CallOptions<A, E> {
-  /** What is being done: for events, and for `operations` of the pipeline. */
+  /** What is being done: for events, spans, and `operations` of the pipeline. */
   readonly operation?: string | undefined
   /** Whether the work may be run more than once. Default: as the pipeline says, which is `true`. With `false` it is neither retried nor hedged. */
   readonly idempotent?: boolean | undefined

@@ -26,6 +26,7 @@ import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import { onlyKeys } from "../internal/options.ts"
+import * as spans from "../internal/spans.ts"
 import * as Outcome from "../Outcome.ts"
 import * as Pipeline from "../Pipeline.ts"
 import type * as Resilience from "../Resilience.ts"
@@ -147,7 +148,7 @@ const protect = <PE>(pipeline: Pipeline.Pipeline<PE, unknown>, options: Options)
     exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | PE | HttpClientError.HttpClientError, R> =>
-    pipeline.protect(holding(exchange, maxBodySize), {
+    pipeline.protect(spans.exchange(holding(exchange, maxBodySize)), {
       // most calls need no name
       get operation() {
         return operation(request)

@@ -26,19 +26,23 @@ import { guarded } from "./guarded.ts"
 import { flag, onlyKeys } from "./options.ts"
 import { OwnErrors } from "./ownErrors.ts"
 import { Reports } from "./reports.ts"
+import { CallSpan, isTraced } from "./spans.ts"
 import { inOwnFiber } from "./timeLimit.ts"
 import { withFault } from "./withFault.ts"
 
 /** The policies with a state that one composition uses. */
 export type Parts = { readonly [K in keyof Resilience.Parts]: Resilience.Parts[K] | undefined }
 
+type AnsweredOptions<A, E> = CallOptions<A, E> & {
+  readonly fallback?: Fallback.Handler<E | PipelineError, unknown, unknown, unknown> | undefined
+}
+
 export interface Composition {
   readonly circuitBreaker: CircuitBreaker | undefined
   readonly protect: <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: CallOptions<A, E> & {
-      readonly fallback?: Fallback.Handler<E | PipelineError, unknown, unknown, unknown> | undefined
-    }
+    options: AnsweredOptions<A, E>,
+    traced: boolean
   ) => Effect.Effect<unknown, unknown, unknown>
   readonly protectStream: <A, E, R>(
     self: Stream.Stream<A, E, R>,
@@ -51,9 +55,9 @@ export interface Composition {
  * with its budget, bulkhead, circuit breaker, keyed or not, and attempt timeout, of
  * which each may be missing. A fallback or a cache stands around a fused call.
  *
- * Left to the composition are calls with a hedge, an adaptive limit, a rate limit,
- * a throttle, chaos or policies of one's own, calls that dispose of results, and
- * streams.
+ * Left to the composition are calls that are traced, calls with a hedge, an
+ * adaptive limit, a rate limit, a throttle, chaos or policies of one's own, calls
+ * that dispose of results, and streams.
  */
 const isFused = (settings: Settings, options: { readonly dispose?: unknown }): boolean => {
   const { adaptiveLimit, around, chaos, hedge, rateLimit, throttle } = settings
@@ -233,38 +237,56 @@ export const compose = (
     })
   }
 
-  const reportsOf = (operation = "") => new Reports(name, operation, own, counters, publish)
+  const reportsOf = (operation = "", span?: CallSpan) => new Reports(name, operation, own, counters, publish, span)
+
+  /** A call with its cache and its fallback. */
+  const answered = <A, E, R>(
+    self: Effect.Effect<A, E | PipelineError, R>,
+    options: AnsweredOptions<A, E>,
+    classify: Outcome.Classifier<A, E | PipelineError> | undefined,
+    reports: () => Reports
+  ): Effect.Effect<unknown, unknown, unknown> => {
+    const { cache: use, fallback } = options
+    let effect = self
+    if (cache !== undefined && use !== undefined) {
+      const { key, onAnswer, schema, staleIf } = use
+      // operations never share an entry, whatever their arguments
+      const entry = { key: [options.operation ?? "", ...key], schema, staleIf, classify }
+      const asking = cache.get(effect, entry, reports().cache)
+      effect = Effect.map(asking, (answer) => {
+        if (onAnswer !== undefined) guarded(() => onAnswer(answer))
+        return answer.value
+      })
+    }
+    return fallback === undefined
+      ? effect
+      : Fallback.run(effect, fallback, { classify, fellBack: (reason) => reports().fellBack(reason) })
+  }
 
   return {
     circuitBreaker,
-    protect(self, options) {
+    protect(self, options, traced) {
       for (const key of Object.keys(options)) {
         if (!callOptions.has(key)) onlyKeys("Pipeline.protect", options, [...callOptions])
       }
-      const { cache: use, fallback } = options
+      const classify = classifierOf(options)
+      if (traced) {
+        return CallSpan.within(name, options.operation ?? "", (span) => {
+          const reports = reportsOf(options.operation, span)
+          return answered(call(self, options, classify, reports, false), options, classify, () => reports)
+        })
+      }
       let made: Reports | undefined
       // what a call is named is asked for where there is something to tell
       const reports = () => made ??= reportsOf(options.operation)
-      const classify = classifierOf(options)
-      let effect = fuses && isFused(settings, options)
+      const effect = fuses && isFused(settings, options)
         ? fusedCall(self, options, classify, reports)
         : call(self, options, classify, reports(), false)
-      if (cache !== undefined && use !== undefined) {
-        const { key, onAnswer, schema, staleIf } = use
-        // operations never share an entry, whatever their arguments
-        const entry = { key: [options.operation ?? "", ...key], schema, staleIf, classify }
-        const asking = cache.get(effect, entry, reports().cache)
-        effect = Effect.map(asking, (answer) => {
-          if (onAnswer !== undefined) guarded(() => onAnswer(answer))
-          return answer.value
-        })
-      }
-      return fallback === undefined
-        ? effect
-        : Fallback.run(effect, fallback, { classify, fellBack: (reason) => reports().fellBack(reason) })
+      return answered(effect, options, classify, reports)
     },
     protectStream<A, E, R>(self: Stream.Stream<A, E, R>, options: StreamOptions<E>) {
-      const reports = reportsOf(options.operation)
+      const { operation } = options
+      const reports = reportsOf(operation)
       const limited = Streams.timeout(self, {
         firstElement: streams.firstElement ?? attemptTimeout,
         idle: streams.idle,
@@ -273,8 +295,18 @@ export const compose = (
       // the limits of the stream are among the errors of the pipeline
       const limitedOptions = options as StreamOptions<E | Timeout.TimedOut>
       const classify = classifierOf(limitedOptions)
-      const through = (effect: Effect.Effect<Streams.Streamed, E | Timeout.TimedOut, R>) =>
-        Effect.withFiber((fiber) => numbered(call(effect, limitedOptions, classify, reports, true), fiber))
+      const through = (effect: Effect.Effect<Streams.Streamed, E | Timeout.TimedOut, R>) => {
+        const under = (reports: Reports) => call(effect, limitedOptions, classify, reports, true)
+        return Effect.withFiber((fiber) =>
+          numbered(
+            isTraced(fiber)
+              // it lasts as long as the stream
+              ? CallSpan.within(name, operation ?? "", (span) => under(reportsOf(operation, span)))
+              : under(reports),
+            fiber
+          )
+        )
+      }
       return Streams.protect(limited, through)
     }
   }

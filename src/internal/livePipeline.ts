@@ -9,6 +9,7 @@ import * as Resilience from "../Resilience.ts"
 import { compose, type Composition } from "./composition.ts"
 import * as counters from "./counters.ts"
 import { tune } from "./pipelineSettings.ts"
+import { isTraced } from "./spans.ts"
 
 /** What holds at one time: the settings, and the compositions of the pipeline and of its operations. */
 interface Current {
@@ -55,19 +56,22 @@ class LivePipeline implements Pipeline<PipelineError> {
     return this.current.whole.circuitBreaker
   }
 
-  /** Composes once, and again only after a reconfiguration. A call that has begun ends as it was composed. */
+  /**
+   * Composes once, and again only after a reconfiguration, or for a caller who is
+   * traced where the last was not. A call that has begun ends as it was composed.
+   */
   private following<A>(
     options: { readonly operation?: string | undefined },
-    by: (composition: Composition) => A
-  ): () => A {
-    let composed: { readonly of: Current; readonly as: A } | undefined
-    return () => {
+    by: (composition: Composition, traced: boolean) => A
+  ): (traced: boolean) => A {
+    let composed: { readonly of: Current; readonly traced: boolean; readonly as: A } | undefined
+    return (traced) => {
       const { current } = this
-      if (composed?.of !== current) {
+      if (composed === undefined || composed.of !== current || composed.traced !== traced) {
         const own = current.operations.size === 0 || options.operation === undefined
           ? undefined
           : current.operations.get(options.operation)
-        composed = { of: current, as: by(own ?? current.whole) }
+        composed = { of: current, traced, as: by(own ?? current.whole, traced) }
       }
       return composed.as
     }
@@ -82,15 +86,17 @@ class LivePipeline implements Pipeline<PipelineError> {
     if (this.resilience.test?.passThrough === true) {
       return options.fallback === undefined ? self : Fallback.orElse(self, options.fallback)
     }
-    const composed = this.following(options, ({ protect }) => protect(self, options))
-    return Effect.withFiber((fiber) => this.resilience.numbered(composed(), fiber))
+    const composed = this.following(options, ({ protect }, traced) => protect(self, options, traced))
+    return Effect.withFiber((fiber) => this.resilience.numbered(composed(isTraced(fiber)), fiber))
     // what a fallback leaves and adds, if there is one, is in the type alone
   }) as Pipeline<PipelineError>["protect"]
 
-  readonly protectStream: Pipeline<PipelineError>["protectStream"] = (self, options = {}) =>
-    this.resilience.test?.passThrough === true
-      ? self
-      : Stream.suspend(this.following(options, ({ protectStream }) => protectStream(self, options)))
+  readonly protectStream: Pipeline<PipelineError>["protectStream"] = (self, options = {}) => {
+    if (this.resilience.test?.passThrough === true) return self
+    const composed = this.following(options, ({ protectStream }) => protectStream(self, options))
+    // it finds out by itself, when it is opened
+    return Stream.suspend(() => composed(false))
+  }
 
   readonly reconfigure = (options: Tuning): Effect.Effect<void> => {
     const { declared, name } = this

@@ -18,6 +18,7 @@ import { reasonOf } from "./exit.ts"
 import { countOf } from "./outcomeTags.ts"
 import { isRejection, type OwnErrors } from "./ownErrors.ts"
 import { refusedBy } from "./refusals.ts"
+import type { CallSpan } from "./spans.ts"
 import { monotonicMillis } from "./time.ts"
 import { watch, type Watched } from "./watched.ts"
 
@@ -35,23 +36,28 @@ export class Reports {
   private readonly own: OwnErrors
   private readonly counters: Counters
   private readonly publish: Resilience.Resilience["Service"]["publish"]
+  private readonly span: CallSpan | undefined
 
+  /** `span` is the one of the call, where it is traced: then they are of that call alone. */
   constructor(
     pipeline: string,
     operation: string,
     own: OwnErrors,
     counters: Counters,
-    publish: Resilience.Resilience["Service"]["publish"]
+    publish: Resilience.Resilience["Service"]["publish"],
+    span?: CallSpan
   ) {
     this.pipeline = pipeline
     this.operation = operation
     this.own = own
     this.counters = counters
     this.publish = publish
+    this.span = span
   }
 
   private tell(event: (common: Common) => ResilienceEvent, by?: Fiber.Fiber<unknown, unknown>): void {
-    const { operation, pipeline } = this
+    const { operation, pipeline, span } = this
+    if (span !== undefined) span.tell((call) => event({ ...call, pipeline, operation }))
     this.publish((at, call) => event({ at, call, pipeline, operation }), by)
   }
 
@@ -100,13 +106,20 @@ export class Reports {
     judged: Outcome.AttemptOptions<A, E>,
     due: number
   ): Effect.Effect<A, E, R> {
-    return Effect.withFiber((fiber) => {
+    const reported = Effect.withFiber<A, E, R>((fiber) => {
       const watched = watch(fiber, judged, due)
       return Effect.onExitPrimitive(self, (exit) => {
         this.attempted(exit, watched, fiber)
         return undefined
       })
     })
+    return this.span === undefined
+      ? reported
+      : this.span.attempt(reported, judged, due, (exit) => refuserOf(this.ownError(exit)))
+  }
+
+  private ownError(exit: Exit.Exit<unknown, unknown>) {
+    return exit._tag === "Failure" ? this.own.find(exit.cause) : undefined
   }
 
   /** An attempt of that fiber's call has ended, or has been refused. */
@@ -115,7 +128,7 @@ export class Reports {
     watched: Watched<A, E> | undefined,
     fiber: Fiber.Fiber<unknown, unknown>
   ): void {
-    const error = exit._tag === "Failure" ? this.own.find(exit.cause) : undefined
+    const error = this.ownError(exit)
     if (isRejection(error)) return this.refused(error, fiber)
     this.counters.attempts++
     if (error?._tag === "TimedOut" && error.limit !== "total") this.attemptTimedOut(error.limit, fiber)
@@ -161,8 +174,10 @@ export class Reports {
   ): void {
     const { counters } = this
     counters.calls++
-    counters[countOf[Outcome.classify(exit, classify, fiber.getRef(Clock.Clock))._tag]]++
-    const error = exit._tag === "Failure" ? this.own.find(exit.cause) : undefined
+    const outcome = countOf[Outcome.classify(exit, classify, fiber.getRef(Clock.Clock))._tag]
+    counters[outcome]++
+    const error = this.ownError(exit)
+    this.span?.called(exit, outcome, refuserOf(error))
     if (error?._tag === "DeadlineExceeded" || (error?._tag === "TimedOut" && error.limit === "total")) {
       counters.timedOut++
       const limit = error._tag === "TimedOut" ? "total" : "deadline"
@@ -170,3 +185,6 @@ export class Reports {
     }
   }
 }
+
+/** Which policy has refused, if that is what an error says. */
+const refuserOf = (error: ReturnType<OwnErrors["find"]>) => isRejection(error) ? refusedBy[error._tag] : undefined

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, type Exit, Fiber, Predicate, Random, Schedule } from "effect"
+import { Cause, Context, Effect, type Exit, Fiber, Predicate, Random, Schedule, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import {
   type CircuitBreaker,
@@ -307,21 +307,26 @@ const differing = (one: string, other: string): string | undefined => {
   return `fused\n${around(lines)}\nunfused\n${around(others)}`
 }
 
+const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+
 describe("the fused path", () => {
   it.live.each(Array.from({ length: 10 }, (_, n) => n))(
-    "conformance 36: says, does and counts what the composition does, on random scripts (%i)",
+    "conformance 36: says, does and counts what the composition does, traced or not, on random scripts (%i)",
     (n) =>
       Effect.gen(function*() {
         const kinds = new Map<string, number>()
         for (let round = 0; round < 60; round++) {
           const seed = `${n} ${round}`
           const script = yield* Effect.provide(writeScript.pipe(Random.withSeed(seed)), Context.empty())
-          const [fused, unfused] = yield* Effect.all([true, false].map((fuses) =>
+          const played = (fuses: boolean) =>
             play(script, fuses).pipe(Random.withSeed(seed), Effect.provide(TestClock.layer()))
-          ))
-          const difference = differing(written(fused), written(unfused))
-          if (difference !== undefined) {
-            assert.fail(`seed ${seed}: ${difference}\n${JSON.stringify(script)}`)
+          const fused = yield* played(true)
+          const others = [yield* played(false), yield* Effect.withTracer(played(true), tracer)]
+          for (const [n, other] of others.entries()) {
+            const difference = differing(written(fused), written(other))
+            if (difference !== undefined) {
+              assert.fail(`seed ${seed}, ${["unfused", "traced"][n]}: ${difference}\n${JSON.stringify(script)}`)
+            }
           }
           for (const line of present(fused).seen) {
             const got = / got (\S+)/.exec(line)?.[1]

@@ -93,7 +93,9 @@ describe("RequestId", () => {
       yield* getPlan
       assert.deepStrictEqual(lines.slice(0, 2), ["req-1", "req-1"])
       assert.match(String(lines[2]), uuid)
-      assert.deepStrictEqual(spans.map(({ attributes }) => attributes.get(RequestId.annotation)), ["req-1", lines[2]])
+      // of the call, of its attempt, and of its request
+      const ids = ["req-1", "req-1", "req-1", lines[2], lines[2], lines[2]]
+      assert.deepStrictEqual(spans.map(({ attributes }) => attributes.get(RequestId.annotation)), ids)
     }).pipe(
       Effect.provide([
         Planning.layer.pipe(Layer.provide([logging, Resilience.layerTest()])),

@@ -12,6 +12,7 @@ import type * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as Stream from "effect/Stream"
 import { oneOf, within } from "../../internal/options.ts"
+import * as spans from "../../internal/spans.ts"
 import * as Pipeline from "../../Pipeline.ts"
 import { OperationPipeline, type Overrides } from "../OperationPipeline.ts"
 import * as RequestId from "../RequestId.ts"
@@ -181,7 +182,7 @@ export const answering: Guarded = (operation, method, pipeline) => (request, opt
     const begun = begin(operation, options, fiber)
     if (Result.isFailure(begun)) return Effect.fail(begun.failure)
     const call = begun.success
-    const answer = pipeline.protect(Effect.suspend(() => failures.attempt(method(request), call)), {
+    const answer = pipeline.protect(spans.exchange(Effect.suspend(() => failures.attempt(method(request), call))), {
       operation: operation.operation,
       idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
     })
@@ -194,7 +195,9 @@ const streaming: Guarded = (operation, method, pipeline) => (request, options = 
     if (Result.isFailure(begun)) return Effect.fail(begun.failure)
     const call = begun.success
     // `HttpApiClient` answers with a stream where no success is anything else
-    const open = Effect.suspend(() => method(request) as Effect.Effect<Stream.Stream<unknown, unknown>, unknown>)
+    const open = spans.exchange(
+      Effect.suspend(() => method(request) as Effect.Effect<Stream.Stream<unknown, unknown>, unknown>)
+    )
     return Effect.succeed(pipeline.protectStream(failures.attemptStream(open, call), {
       operation: operation.operation,
       idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
