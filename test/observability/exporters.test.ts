@@ -170,3 +170,64 @@ describe("Metrics over OTLP", () => {
       )
     }).pipe(fresh))
 })
+
+interface ExportedSpans {
+  readonly resourceSpans: ReadonlyArray<{
+    readonly scopeSpans: ReadonlyArray<{
+      readonly spans: ReadonlyArray<{
+        readonly name: string
+        readonly spanId: string
+        readonly parentSpanId?: string
+        readonly status: { readonly code: number }
+      }>
+    }>
+  }>
+}
+
+describe("Spans over OTLP", () => {
+  it.live("reach a receiver that is a real HTTP server, attempts under their calls, and no message of an error", () =>
+    Effect.gen(function*() {
+      const receiver = yield* TestServer.make
+      const bodies: Array<string> = []
+      receiver.answer((request, response) => {
+        const chunks: Array<Buffer> = []
+        request.on("data", (chunk: Buffer) => chunks.push(chunk))
+        request.on("end", () => {
+          if (request.url === "/v1/traces") bodies.push(Buffer.concat(chunks).toString())
+          TestServer.json(response, 200, {})
+        })
+      })
+      const exporting = Otlp.layerJson({
+        baseUrl: receiver.url,
+        resource: { serviceName: "gateway" },
+        tracerExportInterval: "20 millis"
+      })
+      yield* Effect.gen(function*() {
+        let calls = 0
+        const { protect } = yield* Pipeline.make("p", { retry: { times: 1 } })
+        const charge = Effect.suspend(() =>
+          ++calls === 1 ? Effect.fail({ _tag: "Refused", message: "token abc" }) : Effect.succeed("paid")
+        )
+        yield* protect(charge, { operation: "charge" })
+        const exported = Effect.sync(() =>
+          bodies.flatMap((body) => {
+            const { resourceSpans }: ExportedSpans = JSON.parse(body)
+            return resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
+          })
+        )
+        yield* TestServer.eventually(Effect.map(exported, (all) => all.some(({ name }) => name === "charge")))
+        const all = yield* exported
+        const call = present(all.find(({ name }) => name === "charge"))
+        const attempts = all.filter(({ name }) => name === "charge attempt")
+        // an error, and what went well
+        assert.deepStrictEqual(attempts.map(({ status }) => status.code), [2, 1])
+        assert.strictEqual(call.status.code, 1)
+        for (const { parentSpanId } of attempts) assert.strictEqual(parentSpanId, call.spanId)
+        const text = bodies.join("\n")
+        for (const part of ["resilience.outcome", "resilience.retry", "Refused"]) assert.include(text, part)
+        assert.notInclude(text, "token abc")
+      }).pipe(
+        Effect.provide(Layer.provideMerge(exporting, Layer.merge(Resilience.layerTest(), FetchHttpClient.layer)))
+      )
+    }).pipe(fresh))
+})
