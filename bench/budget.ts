@@ -1,58 +1,86 @@
-/** Ratios that must not be lost. Never absolute times: those belong to a machine. */
+/** Ratios that must not be lost, and bytes. Never absolute times: those belong to a machine. */
 import budget from "./budget.json" with { type: "json" }
 import type * as http from "./groups/http.ts"
-import { type Measured, ratio, type Row } from "./measure.ts"
+import { type Measured, ratio } from "./measure.ts"
+import * as memory from "./memory.ts"
 
 export interface Verdict {
+  readonly group: string
   readonly name: string
-  readonly ratio: number
-  /** What it may be. */
+  readonly value: number
   readonly bound: { readonly atMost: number } | { readonly atLeast: number }
-  /** Inconclusive is a ratio beside a control that is off: a bare client that is not as fast as itself. */
-  readonly verdict: "kept" | "lost" | "inconclusive"
+  /** `inconclusive`: on this machine, at this time, the control does not equal itself either. */
+  readonly outcome: "kept" | "lost" | "inconclusive"
+  /** Why it is inconclusive. */
+  readonly because?: string
+  /** It was not kept at first, and this is from measuring once more. */
+  readonly isSecond: boolean
 }
 
-/** Where the control must be. */
-const control = { atLeast: 0.97, atMost: 1.03 }
+/** Where the control scatters by no more than this factor, what is lost is lost. */
+const calm = 1.1
 
-const named = <R extends { readonly name: string }>(
-  { group, rows }: { readonly group: string; readonly rows: ReadonlyArray<R> },
-  name: string
-): R => {
+const find = <A extends { readonly name: string }>(group: string, rows: ReadonlyArray<A>, name: string): A => {
   const found = rows.find((row) => row.name === name)
   if (found === undefined) throw new Error(`bench/budget.json: group ${group} has no row ${JSON.stringify(name)}`)
   return found
 }
 
-const judgeTime = (ours: Row, peer: Row, name: string, atMost: number): Verdict => {
-  const value = ratio(ours, peer)
-  return { name, ratio: value, bound: { atMost }, verdict: value <= atMost ? "kept" : "lost" }
-}
+const kept = (isKept: boolean): Verdict["outcome"] => isKept ? "kept" : "lost"
 
-/** By requests per second: in pairs beside the bare client of its kind, with the control, or over those of another. */
-const judgeRate = (ours: http.Row, peer: http.Row, name: string, atLeast: number): Verdict => {
-  const isPaired = ours.beside === peer.name
-  const value = isPaired ? ours.ratio.median : ours.requestsPerSecond / peer.requestsPerSecond
-  const isOff = isPaired && (peer.ratio.median < control.atLeast || peer.ratio.median > control.atMost)
-  return {
-    name,
-    ratio: value,
-    bound: { atLeast },
-    verdict: isOff ? "inconclusive" : value >= atLeast ? "kept" : "lost"
-  }
-}
+/** Beyond its bound, a ratio is lost if the control is calm, or if even its scatter does not explain it. */
+const outcomeOf = (value: number, atMost: number, scatter: number): Verdict["outcome"] =>
+  value <= atMost ? "kept" : scatter <= calm || value > atMost * scatter ? "lost" : "inconclusive"
 
-/** The verdict on every bound whose group was measured. */
-export const judge = (
-  measured: ReadonlyArray<Measured>,
-  overHttp: http.Measured | undefined
-): ReadonlyArray<Verdict> =>
-  budget.flatMap(({ atLeast, atMost, group, name, ours, peer }) => {
-    if (atLeast !== undefined) {
-      return overHttp === undefined || overHttp.group !== group
-        ? []
-        : [judgeRate(named(overHttp, ours), named(overHttp, peer), name, atLeast)]
-    }
+/** The verdict on every ratio whose group was measured. */
+export const judge = (measured: ReadonlyArray<Measured>, isSecond = false): ReadonlyArray<Verdict> =>
+  budget.ratios.flatMap(({ atMost, group, ours, peer }): ReadonlyArray<Verdict> => {
     const found = measured.find((one) => one.group === group)
-    return found === undefined ? [] : [judgeTime(named(found, ours), named(found, peer), name, atMost)]
+    if (found === undefined) return []
+    const { control, rows } = found
+    const value = ratio(find(group, rows, ours), find(group, rows, peer))
+    const outcome = outcomeOf(value, atMost, control.scatter)
+    const verdict = { group, name: `${group}: ${ours} / ${peer}`, value, bound: { atMost }, outcome, isSecond }
+    if (outcome !== "inconclusive") return [verdict]
+    return [{
+      ...verdict,
+      because: `${control.name} beside itself is off by a factor of ${control.scatter.toFixed(2)}`
+    }]
   })
+
+/** The verdict on memory, which nothing disturbs. */
+export const judgeMemory = ({ group, rows }: memory.Measured): ReadonlyArray<Verdict> =>
+  budget.bytes.map(({ atMost, row }) => {
+    const value = find(group, rows, row).bytes
+    return {
+      group,
+      name: `${group}: bytes of a ${row}`,
+      value,
+      bound: { atMost },
+      outcome: kept(value <= atMost),
+      isSecond: false
+    }
+  })
+
+/** The verdict on requests over HTTP; none where there are fewer pairs than it takes. */
+export const judgeHttp = ({ group, rows, sampling }: http.Measured, isSecond = false): ReadonlyArray<Verdict> => {
+  const { aheadOf, control, ofBare, ours, pairs } = budget.http
+  if (sampling.pairs < pairs) return []
+  const own = find(group, rows, ours)
+  const beside = find(group, rows, control.row).ratio.median
+  const isCalm = beside >= control.from && beside <= control.to
+  const verdict = (name: string, value: number, atLeast: number): Verdict => {
+    const isKept = value >= atLeast
+    const outcome = isKept || isCalm ? kept(isKept) : "inconclusive"
+    const one = { group, name: `${group}: ${name}`, value, bound: { atLeast }, outcome, isSecond }
+    return outcome === "inconclusive"
+      ? { ...one, because: `${control.row} beside itself is at ${beside.toFixed(3)}` }
+      : one
+  }
+  return [
+    verdict(`${ours} / ${own.beside}`, own.ratio.median, ofBare),
+    ...aheadOf.map((peer) =>
+      verdict(`${ours} / ${peer}`, own.requestsPerSecond / find(group, rows, peer).requestsPerSecond, 1)
+    )
+  ]
+}

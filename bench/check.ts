@@ -39,6 +39,21 @@ export const answers = async (subject: Subject, call: Call): Promise<void> => {
   assert.equal(runs(), 10, `${subject.name}: a loop of 10 calls runs the work ${runs()} times`)
 }
 
+/** It answers without running the work. */
+export const answersFromMemory = async (subject: Subject): Promise<void> => {
+  const { runs, work } = scripted(() => "succeed")
+  const call = await subject.protect(work, measured)
+  await call.once()
+  assert.equal(await call.once(), answer, `${subject.name}: the result is another`)
+  assert.equal(runs(), 1, `${subject.name}: the work runs again`)
+}
+
+/** Failed work is answered for. */
+export const fallsBack = async (subject: Subject): Promise<void> => {
+  const call = await subject.protect(scripted(() => "fail").work, measured)
+  assert.equal(await call.once(), answer, `${subject.name}: does not fall back`)
+}
+
 /** It suspends, or does not. Only a fiber can tell. */
 export const suspends = (work: Work, expected: boolean): void => {
   const exit = Effect.runSyncExit(work.effect)

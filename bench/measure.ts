@@ -3,14 +3,19 @@ import { measure } from "mitata"
 import type { Case, Group } from "./groups/group.ts"
 import type { Role } from "./subject.ts"
 
-/** How long to look, in milliseconds per case and round. */
+/** How much is looked at. */
 export interface Sampling {
   readonly rounds: number
+  /** Per case and round. */
   readonly millis: number
+  /** No further round is begun after so many seconds, once there are `fewestRounds`. */
+  readonly within: number
 }
 
-export const thorough: Sampling = { rounds: 7, millis: 400 }
-export const quick: Sampling = { rounds: 5, millis: 120 }
+const fewestRounds = 3
+
+export const thorough: Sampling = { rounds: 9, millis: 100, within: 180 }
+export const quick: Sampling = { rounds: 7, millis: 25, within: 20 }
 
 /** Calls per sample: enough to make what a sample itself costs, some microseconds, disappear. */
 export const callsPerSample = 1_000
@@ -24,40 +29,63 @@ export interface Row {
   readonly p75: number
   /** What the median is above that of the bare work; undefined for the bare work itself. */
   readonly overhead: number | undefined
-  /** The lower quartile of each round: what else the machine does makes samples longer, and never shorter. */
+  /** The mean of each round, collections of garbage included. */
   readonly rounds: ReadonlyArray<number>
+}
+
+/** What the same row, measured at the beginning and at the end of each round, differs from itself. */
+export interface Control {
+  readonly name: string
+  /** The end over the beginning, by round. */
+  readonly ratios: ReadonlyArray<number>
+  /** How far off 1 the quartiles are, as a factor: 1 is calm. */
+  readonly scatter: number
 }
 
 export interface Measured {
   readonly group: string
   readonly title: string
   readonly rows: ReadonlyArray<Row>
+  readonly control: Control
 }
 
-const sample = async ({ loop }: Case, millis: number) => {
-  const { p25, samples } = await measure(() => loop(callsPerSample), {
+/**
+ * The time that the processor has spent on this process, in nanoseconds: on a busy
+ * machine the time on the wall says more about the others.
+ */
+const now = (): number => {
+  const { system, user } = process.cpuUsage()
+  return (user + system) * 1_000
+}
+
+/** Nanoseconds per call, ascending, and their mean. */
+const sample = async ({ calls = callsPerSample, loop }: Case, millis: number) => {
+  const { avg, samples } = await measure(() => loop(calls), {
+    now,
+    gc: false,
+    min_samples: 2,
     min_cpu_time: millis * 1e6,
     // a sample is a batch already
     batch_threshold: 0,
     warmup_threshold: 0
   })
-  return { low: p25 / callsPerSample, samples: samples.map((nanos) => nanos / callsPerSample) }
+  return { mean: avg / calls, samples: samples.map((nanos) => nanos / calls) }
 }
 
-const quantile = (sorted: ReadonlyArray<number>, q: number): number => {
+export const quantile = (sorted: ReadonlyArray<number>, q: number): number => {
   const value = sorted[Math.floor(q * (sorted.length - 1))]
   if (value === undefined) throw new Error("no samples")
   return value
 }
 
-const ascending = (numbers: ReadonlyArray<number>): ReadonlyArray<number> => numbers.toSorted((a, b) => a - b)
+export const ascending = (numbers: ReadonlyArray<number>): ReadonlyArray<number> => numbers.toSorted((a, b) => a - b)
 
 export const median = (numbers: ReadonlyArray<number>): number => quantile(ascending(numbers), 0.5)
 
 /**
- * How many times as long `one` takes as `other`. A round holds both within a few
- * seconds, so what else the machine does meanwhile cancels out within a round and
- * not between rounds.
+ * How many times as long `one` takes as `other`. A round of a group holds both within
+ * a few seconds, so what else the machine does meanwhile cancels out within a round
+ * and not between rounds.
  */
 export const ratio = (one: Row, other: Row): number =>
   median(one.rounds.map((nanos, round) => nanos / (other.rounds[round] ?? Number.NaN)))
@@ -81,34 +109,71 @@ const toRows = (taken: ReadonlyArray<Taken>): ReadonlyArray<Row> => {
   })
 }
 
-const measureGroup = async (group: Group, cases: ReadonlyArray<Case>, sampling: Sampling): Promise<Measured> => {
-  const taken = cases.map((one): Taken => ({ one, rounds: [], samples: [] }))
-  for (let round = 0; round < sampling.rounds; round++) {
-    for (const { one, rounds, samples } of taken) {
-      const next = await sample(one, sampling.millis)
-      rounds.push(next.low)
-      for (const nanos of next.samples) samples.push(nanos)
-    }
-  }
-  for (const one of cases) await one.checkAgain()
-  return { group: group.name, title: group.title, rows: toRows(taken) }
+/** A group whose cases are checked and ready. */
+export interface Prepared {
+  readonly group: Group
+  readonly cases: ReadonlyArray<Case>
 }
 
-/** Prepares all groups, warms all of them up, so that each is compiled knowing of the others, and measures. */
-export const measureAll = async (
+/** Prepares all groups and warms all of them up, so that each is compiled knowing of the others. */
+export const prepareAll = async (
   groups: ReadonlyArray<Group>,
-  sampling: Sampling,
+  { millis }: Sampling,
   progress: (line: string) => void
-): Promise<ReadonlyArray<Measured>> => {
+): Promise<ReadonlyArray<Prepared>> => {
   progress("checking that every case does what it says")
-  const prepared = []
+  const prepared: Array<Prepared> = []
   for (const group of groups) prepared.push({ group, cases: await group.cases() })
   progress("warming up")
-  for (const { cases } of prepared) for (const one of cases) await sample(one, sampling.millis)
-  const measured: Array<Measured> = []
-  for (const { cases, group } of prepared) {
-    progress(`measuring ${group.name}`)
-    measured.push(await measureGroup(group, cases, sampling))
+  for (const { cases } of prepared) for (const one of cases) await sample(one, millis)
+  return prepared
+}
+
+/** The first of the bare rows. */
+const bareOf = ({ cases, group }: Prepared): Case => {
+  const bare = cases.find(({ subject }) => subject.role === "bare")
+  if (bare === undefined) throw new Error(`group ${group.name} has nothing bare`)
+  return bare
+}
+
+/** Measures in rounds. All groups take turns in each, so that a busy moment is not the fate of one. */
+export const measureAll = async (
+  prepared: ReadonlyArray<Prepared>,
+  { millis, rounds, within }: Sampling,
+  progress: (line: string) => void
+): Promise<ReadonlyArray<Measured>> => {
+  const started = performance.now()
+  const taking = prepared.map((one) => ({
+    group: one.group,
+    bare: bareOf(one),
+    taken: one.cases.map((one): Taken => ({ one, rounds: [], samples: [] })),
+    ratios: Array<number>()
+  }))
+  for (let round = 0; round < rounds; round++) {
+    if (round >= fewestRounds && performance.now() - started > within * 1_000) break
+    progress(`round ${round + 1} of ${rounds}`)
+    for (const { bare, ratios, taken } of taking) {
+      const before = await sample(bare, millis)
+      for (const { one, rounds, samples } of taken) {
+        const next = await sample(one, millis)
+        rounds.push(next.mean)
+        for (const nanos of next.samples) samples.push(nanos)
+      }
+      ratios.push((await sample(bare, millis)).mean / before.mean)
+    }
   }
-  return measured
+  for (const { cases } of prepared) for (const one of cases) await one.checkAgain()
+  return taking.map(({ bare, group, ratios, taken }) => {
+    const sorted = ascending(ratios)
+    return {
+      group: group.name,
+      title: group.title,
+      rows: toRows(taken),
+      control: {
+        name: bare.subject.name,
+        ratios,
+        scatter: Math.max(quantile(sorted, 0.75), 1 / quantile(sorted, 0.25), 1)
+      }
+    }
+  })
 }

@@ -67,15 +67,15 @@ export interface Subject {
 }
 
 /**
- * Calls an effect over and over within one fiber. `runPromise` costs microseconds
+ * Calls effects over and over within one fiber. `runPromise` costs microseconds
  * and is no part of an operation inside a program, so it is paid once per loop.
  */
-const effectLoop = (effect: Effect.Effect<unknown, unknown>) => (calls: number): Promise<unknown> =>
+export const effectLoop = (next: () => Effect.Effect<unknown, unknown>) => (calls: number): Promise<unknown> =>
   Effect.runPromise(Effect.suspend(() => {
     let made = 0
     return Effect.whileLoop({
       while: () => made < calls,
-      body: () => effect,
+      body: next,
       step: () => {
         made++
       }
@@ -94,10 +94,11 @@ export const effectSubject = (
   family: "effect",
   protect: async (work, options) => {
     const effect = (await make(options))(work.effect)
+    const failing = Effect.exit(effect)
     return {
       once: () => Effect.runPromise(effect),
-      loop: effectLoop(effect),
-      failingLoop: effectLoop(Effect.exit(effect))
+      loop: effectLoop(() => effect),
+      failingLoop: effectLoop(() => failing)
     }
   }
 })

@@ -6,10 +6,12 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import { CircuitBreakerError } from "effect/persistence/CircuitBreaker"
 import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
+import Opossum from "opossum"
 import { answers, opens, retriesFailures, suspends, timesOut } from "../check.ts"
 import {
   bareEffect,
   bareFunction,
+  type Call,
   effectSubject,
   immediate,
   measured,
@@ -19,8 +21,8 @@ import {
   suspending,
   type Work
 } from "../subject.ts"
-import { makeCockatielBreaker, makeEffectBreaker, ourOptions } from "./breakers.ts"
-import { type Group, prepare } from "./group.ts"
+import { makeCockatielBreaker, makeEffectBreaker, opossumOptions, ourOptions } from "./breakers.ts"
+import { type Case, type Group, prepare } from "./group.ts"
 
 const permits = 100
 /** How many times the attempt timeout a whole call may take. */
@@ -66,18 +68,28 @@ const cockatiel = promiseSubject("peer", "cockatiel", ({ retryDelay, timeout }) 
   return (work) => () => policy.execute(work)
 })
 
-const subjects: ReadonlyArray<Subject> = [ours, effectParts, cockatiel]
+const opossum = promiseSubject("peer", "opossum (no retry, one timeout)", ({ timeout }) => (work) => {
+  const breaker = new Opossum(work, { ...opossumOptions(timeout), capacity: permits })
+  return () => breaker.fire()
+})
 
-const around = (work: Work) =>
+const subjects: ReadonlyArray<Subject> = [ours, effectParts, cockatiel, opossum]
+
+/** A loop over calls that are begun from outside of Effect. */
+const fromOutside = ({ once }: Call) => async (calls: number): Promise<void> => {
+  for (let made = 0; made < calls; made++) await once()
+}
+
+const around = (work: Work, loopOf: (call: Call) => Case["loop"] = ({ loop }) => loop) =>
   prepare([bareEffect, bareFunction, ...subjects], async (subject) => {
     if (subject.role !== "bare") {
       await opens(subject)
-      await retriesFailures(subject, true)
+      await retriesFailures(subject, subject !== opossum)
       await timesOut(subject)
     }
     const call = await subject.protect(work, measured)
     await answers(subject, call)
-    return { loop: call.loop, checkAgain: () => answers(subject, call) }
+    return { loop: loopOf(call), checkAgain: () => answers(subject, call) }
   })
 
 export const five: Group = {
@@ -96,4 +108,10 @@ export const fiveSuspending: Group = {
     suspends(suspending, true)
     return around(suspending)
   }
+}
+
+export const fiveFromOutside: Group = {
+  name: "five-run-promise",
+  title: "the same five around work that is done at once, one Effect.runPromise per call",
+  cases: () => around(immediate, fromOutside)
 }

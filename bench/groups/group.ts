@@ -2,8 +2,10 @@ import type { Subject } from "../subject.ts"
 
 /** A row, checked and ready to be measured. */
 export interface Case {
-  readonly subject: Subject
+  readonly subject: Pick<Subject, "name" | "role" | "family">
   readonly loop: (calls: number) => Promise<unknown>
+  /** Calls per sample, where not as many as elsewhere. */
+  readonly calls?: number
   /** Whether it still did what it says while it was measured. */
   readonly checkAgain: () => Promise<void>
 }
