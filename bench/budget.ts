@@ -2,7 +2,7 @@
 import budget from "./budget.json" with { type: "json" }
 import type * as http from "./groups/http.ts"
 import { type Measured, ratio } from "./measure.ts"
-import * as memory from "./memory.ts"
+import type * as memory from "./memory.ts"
 
 export interface Verdict {
   readonly group: string

@@ -31,18 +31,19 @@ const effectRow = (role: Case["subject"]["role"], name: string, loop: Case["loop
 // keys
 // -----------------------------------------------------------------------------
 
+const namesOf = (keys: number): ReadonlyArray<string> => Array.from({ length: keys }, (_, n) => `host-${n}.internal`)
+
 /** Coprime to the numbers of keys, so that all of them have their turn, and none is next to the one before. */
 const stride = 48_271
 
-/**
- * Names of keys, in the order of their use: those of calls have just been made, and lie
- * close together. What a breaker keeps of them lies in the order of their first use.
- */
-const namesOf = (keys: number): ReadonlyArray<string> =>
-  Array.from({ length: keys }, (_, n) => `host-${n * stride % keys}.internal`)
+/** Of what lies side by side in memory, nothing is used one after the other. */
+const scattered = (names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names.map((_, n) => names[n * stride % names.length] ?? "")
 
-/** Calls under one key after the other. */
-const inTurn = (names: ReadonlyArray<string>, protect: (key: string) => Effect.Effect<number, unknown>) => {
+type UnderKey = (key: string) => Effect.Effect<number, unknown>
+
+/** Calls under one key after the other, over and over. */
+const inTurn = (names: ReadonlyArray<string>, protect: UnderKey): Case["loop"] => {
   let at = -1
   return effectLoop(() => {
     at = at + 1 === names.length ? 0 : at + 1
@@ -50,49 +51,39 @@ const inTurn = (names: ReadonlyArray<string>, protect: (key: string) => Effect.E
   })
 }
 
-/** Uses each for the first time. */
-const introduce = (names: ReadonlyArray<string>, protect: (key: string) => Effect.Effect<number, unknown>) =>
-  inTurn(names.toSorted(), protect)(names.length)
+const counted = (keys: number): string => `${keys.toLocaleString("en-US")} ${keys === 1 ? "key" : "keys"}`
 
-const keyedCase = async (keys: number): Promise<Case> => {
+const keyedCase = async (keys: number, isScattered = false): Promise<Case> => {
   const breaker = await runOnce(CircuitBreaker.keyed("bench", { ...ourOptions, maxKeys: 2 * keys }))
   const names = namesOf(keys)
-  const protect = (key: string) => breaker.protect(immediate.effect, { key })
-  await introduce(names, protect)
+  const protect: UnderKey = (key) => breaker.protect(immediate.effect, { key })
+  await inTurn(names, protect)(keys)
   const check = async () => {
     assert.equal((await runOnce(breaker.keys)).length, keys, "keyed breaker: another number of keys")
   }
   await check()
-  return effectRow(
-    "ours",
-    `${keys.toLocaleString("en-US")} ${keys === 1 ? "key" : "keys"}`,
-    inTurn(names, protect),
-    check
-  )
+  return isScattered
+    ? effectRow("ours", `${counted(keys)}, scattered`, inTurn(scattered(names), protect), check)
+    : effectRow("ours", counted(keys), inTurn(names, protect), check)
 }
 
 const effectKeyedCase = async (keys: number): Promise<Case> => {
   const breaker = await makeEffectBreaker()
-  const names = namesOf(keys)
-  const protect = (key: string) => breaker.execute(immediate.effect, { key })
-  await introduce(names, protect)
-  return effectRow(
-    "peer",
-    `effect/persistence/CircuitBreaker, ${keys.toLocaleString("en-US")} keys`,
-    inTurn(names, protect),
-    async () => {}
-  )
+  const loop = inTurn(namesOf(keys), (key) => breaker.execute(immediate.effect, { key }))
+  await loop(keys)
+  return effectRow("peer", `effect/persistence/CircuitBreaker, ${counted(keys)}`, loop, async () => {})
 }
 
 export const keyed: Group = {
   name: "keys",
-  title: "closed keyed breaker, a key per call out of so many",
+  title: "closed keyed breaker, one key after the other in the order of their first use, or scattered",
   cases: async () => [
     effectRow("bare", "bare effect", inTurn(namesOf(1_000), () => immediate.effect), async () => {}),
     await keyedCase(1),
     await keyedCase(1_000),
     await effectKeyedCase(1_000),
-    await keyedCase(100_000)
+    await keyedCase(100_000),
+    await keyedCase(100_000, true)
   ]
 }
 
