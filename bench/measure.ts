@@ -15,7 +15,7 @@ export interface Sampling {
 const fewestRounds = 3
 
 export const thorough: Sampling = { rounds: 9, millis: 100, within: 180 }
-export const quick: Sampling = { rounds: 7, millis: 25, within: 20 }
+export const quick: Sampling = { rounds: 5, millis: 25, within: 18 }
 
 /** Calls per sample: enough to make what a sample itself costs, some microseconds, disappear. */
 export const callsPerSample = 1_000

@@ -98,8 +98,15 @@ const summary = (verdicts: ReadonlyArray<Verdict>): string => {
   return `all ${verdicts.length} kept`
 }
 
-export const text = ({ http: overHttp, measured, memory, verdicts }: Results): string =>
-  [
+/** Too few pairs say nothing either way. */
+const httpNote = ({ http, verdicts }: Results): ReadonlyArray<string> =>
+  http === undefined || verdicts?.some(({ group }) => group === http.group) !== false
+    ? []
+    : ["http is not judged: it takes more pairs than --quick has"]
+
+export const text = (results: Results): string => {
+  const { http: overHttp, measured, memory, verdicts } = results
+  return [
     machineLine(),
     ...(measured.length === 0 ? [] : [preface, ...measured.map(table)]),
     ...(memory === undefined ? [] : [memoryTable(memory)]),
@@ -107,8 +114,9 @@ export const text = ({ http: overHttp, measured, memory, verdicts }: Results): s
     ...(watched === undefined ? [] : [status.text(watched)]),
     ...(verdicts === undefined
       ? []
-      : [["budget: ours over a peer", "", ...verdicts.map(verdictLine), "", summary(verdicts)].join("\n")])
+      : [["budget", "", ...verdicts.map(verdictLine), ...httpNote(results), "", summary(verdicts)].join("\n")])
   ].join("\n\n")
+}
 
 export const json = ({ http: overHttp, measured, memory, verdicts }: Results): string => {
   const groups = measured.map((one) => {
