@@ -1,8 +1,9 @@
-/** What is held by things that nothing happens to: bytes of the heap, each divided by how many there are. */
+/** What is held by things that nothing happens to, and by calls that hang: bytes of the heap, each divided by how many there are. */
 import * as Cockatiel from "cockatiel"
-import { CircuitBreaker, Pipeline, Resilience } from "effect-resilience"
+import { Bulkhead, CircuitBreaker, Pipeline, Resilience } from "effect-resilience"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import Opossum from "opossum"
 import { drivenClock } from "./clock.ts"
@@ -10,7 +11,7 @@ import { makeCockatielBreaker, makeEffectBreaker, opossumOptions, ourOptions } f
 import { immediate } from "./subject.ts"
 
 export const name = "memory"
-export const title = "bytes of heap held by what is idle"
+export const title = "bytes of heap held by what is idle, and by calls that hang"
 
 export interface Row {
   readonly name: string
@@ -40,16 +41,20 @@ interface Subject {
   readonly count: number
   /** Makes all of them, and returns what holds them. */
   readonly make: (names: ReadonlyArray<string>) => Promise<unknown>
+  /** Ends what goes on by itself. */
+  readonly end?: () => Promise<void>
 }
 
 /** Names exist before: they belong to whoever calls. */
-const bytesOf = async ({ count, make }: Subject): Promise<number> => {
+const bytesOf = async ({ count, end, make }: Subject): Promise<number> => {
   const names = Array.from({ length: count }, (_, n) => `host-${n}.internal`)
   // what is compiled and cached along the way is there already
   await make(names.slice(0, 100))
+  await end?.()
   const before = await heapUsed()
   const held = await make(names)
   const bytes = (await heapUsed() - before) / count
+  await end?.()
   // alive until here, both of them
   return held === names ? 0 : bytes
 }
@@ -79,6 +84,29 @@ const five = {
   circuitBreaker: ourOptions,
   attemptTimeout: 2_000
 } as const
+
+const hanging = Effect.callback<number>(() => {})
+
+const inFlight = (
+  name: string,
+  role: Row["role"],
+  protect: () => Promise<(self: Effect.Effect<number>) => Effect.Effect<number, unknown>>
+): Subject => {
+  let fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>> = []
+  return {
+    name,
+    role,
+    count: 2_000,
+    make: async (names) => {
+      const effect = (await protect())(hanging)
+      return fibers = names.map(() => Effect.runFork(effect))
+    },
+    end: async () => {
+      await Effect.runPromise(Fiber.interruptAll(fibers))
+      fibers = []
+    }
+  }
+}
 
 const subjects: ReadonlyArray<Subject> = [
   { name: "breaker key, no window", role: "ours", count: 20_000, make: keysOf(ourOptions, 1) },
@@ -156,7 +184,20 @@ const subjects: ReadonlyArray<Subject> = [
       for (const policy of policies) await policy.execute(immediate.promise)
       return policies
     }
-  }
+  },
+  inFlight("bare call in flight", "peer", async () => (self) => self),
+  inFlight("call in flight, pipeline of five", "ours", () =>
+    ManagedRuntime.make(Resilience.layer).runPromise(
+      Effect.map(
+        Pipeline.make("bench", { ...five, bulkhead: { concurrency: 2_000, queue: 0 } }),
+        ({ protect }) => protect
+      )
+    )),
+  inFlight(
+    "call waiting in a bulkhead",
+    "ours",
+    async () => (await Effect.runPromise(Bulkhead.make("bench", { concurrency: 1, queue: 2_000 }))).protect
+  )
 ]
 
 /** Before anything else is measured, and one after the other. */
