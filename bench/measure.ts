@@ -13,9 +13,10 @@ export interface Sampling {
 }
 
 const fewestRounds = 3
+const warmUpMillis = 40
 
 export const thorough: Sampling = { rounds: 9, millis: 100, within: 180 }
-export const quick: Sampling = { rounds: 5, millis: 25, within: 18 }
+export const quick: Sampling = { rounds: 5, millis: 12, within: 12 }
 
 /** Calls per sample: enough to make what a sample itself costs, some microseconds, disappear. */
 export const callsPerSample = 1_000
@@ -63,7 +64,7 @@ const sample = async ({ calls = callsPerSample, loop }: Case, millis: number) =>
   const { avg, samples } = await measure(() => loop(calls), {
     now,
     gc: false,
-    min_samples: 2,
+    min_samples: calls > callsPerSample ? 1 : 2,
     min_cpu_time: millis * 1e6,
     // a sample is a batch already
     batch_threshold: 0,
@@ -125,7 +126,7 @@ export const prepareAll = async (
   const prepared: Array<Prepared> = []
   for (const group of groups) prepared.push({ group, cases: await group.cases() })
   progress("warming up")
-  for (const { cases } of prepared) for (const one of cases) await sample(one, millis)
+  for (const { cases } of prepared) for (const one of cases) await sample(one, Math.max(millis, warmUpMillis))
   return prepared
 }
 
