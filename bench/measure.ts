@@ -1,5 +1,6 @@
 /** Takes the time of cases with mitata, in turns. */
 import { measure } from "mitata"
+import { setTimeout } from "node:timers/promises"
 import type { Case, Group } from "./groups/group.ts"
 import type { Role } from "./subject.ts"
 
@@ -59,8 +60,12 @@ const now = (): number => {
   return (user + system) * 1_000
 }
 
+/** Other threads go on collecting the garbage of a row when it has been measured: that is none of the next one's. */
+const settleMillis = 10
+
 /** Nanoseconds per call, ascending, and their mean. */
 const sample = async ({ calls = callsPerSample, loop }: Case, millis: number) => {
+  await setTimeout(settleMillis)
   const { avg, samples } = await measure(() => loop(calls), {
     now,
     gc: false,
