@@ -62,25 +62,39 @@ export const judgeMemory = ({ group, rows }: memory.Measured): ReadonlyArray<Ver
     }
   })
 
-/** The verdict on requests over HTTP; none where there are fewer pairs than it takes. */
+/**
+ * The verdict on requests over HTTP; none where there are fewer pairs than it takes. Beside
+ * a bare client that is not as fast as itself, no share of it means anything.
+ */
 export const judgeHttp = ({ group, rows, sampling }: http.Measured, isSecond = false): ReadonlyArray<Verdict> => {
-  const { aheadOf, control, ofBare, ours, pairs } = budget.http
+  const { aheadOf, control, ofBare, pairs } = budget.http
   if (sampling.pairs < pairs) return []
-  const own = find(group, rows, ours)
-  const beside = find(group, rows, control.row).ratio.median
-  const isCalm = beside >= control.from && beside <= control.to
-  const verdict = (name: string, value: number, atLeast: number): Verdict => {
-    const isKept = value >= atLeast
-    const outcome = isKept || isCalm ? kept(isKept) : "inconclusive"
-    const one = { group, name: `${group}: ${name}`, value, bound: { atLeast }, outcome, isSecond }
-    return outcome === "inconclusive"
-      ? { ...one, because: `${control.row} beside itself is at ${beside.toFixed(3)}` }
-      : one
-  }
-  return [
-    verdict(`${ours} / ${own.beside}`, own.ratio.median, ofBare),
-    ...aheadOf.map((peer) =>
-      verdict(`${ours} / ${peer}`, own.requestsPerSecond / find(group, rows, peer).requestsPerSecond, 1)
-    )
-  ]
+  return ofBare.flatMap(({ atLeast, ours }): ReadonlyArray<Verdict> => {
+    const own = find(group, rows, ours)
+    const beside = find(group, rows, own.beside).ratio.median
+    const isOff = beside < control.from || beside > control.to
+    const share = {
+      group,
+      name: `${group}: ${ours} / ${own.beside}`,
+      value: own.ratio.median,
+      bound: { atLeast },
+      isSecond
+    }
+    return [
+      isOff
+        ? { ...share, outcome: "inconclusive", because: `${own.beside} beside itself is at ${beside.toFixed(3)}` }
+        : { ...share, outcome: kept(own.ratio.median >= atLeast) },
+      ...aheadOf.map((peer): Verdict => {
+        const value = own.requestsPerSecond / find(group, rows, peer).requestsPerSecond
+        return {
+          group,
+          name: `${group}: ${ours} / ${peer}`,
+          value,
+          bound: { atLeast: 1 },
+          outcome: kept(value >= 1),
+          isSecond
+        }
+      })
+    ]
+  })
 }

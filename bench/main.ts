@@ -1,4 +1,4 @@
-/** `npm run bench`: the cost of a call under our policies, beside others of their kind, and of requests over HTTP. */
+/** `npm run bench`: the cost of a call under our policies, beside others of their kind, of requests over HTTP, and of being watched. */
 import { parseArgs } from "node:util"
 import { judge, judgeHttp, judgeMemory, type Verdict } from "./budget.ts"
 import { alone } from "./groups/alone.ts"
@@ -7,12 +7,13 @@ import { five, fiveFromOutside, fiveSuspending } from "./groups/five.ts"
 import * as http from "./groups/http.ts"
 import { refusal } from "./groups/refusal.ts"
 import { contention, keyed, window } from "./groups/scale.ts"
+import * as status from "./groups/status.ts"
 import { measureAll, type Measured, prepareAll, type Prepared, quick, type Sampling, thorough } from "./measure.ts"
 import * as memory from "./memory.ts"
 import * as report from "./report.ts"
 
 const groups = [breaker, alone, five, fiveSuspending, fiveFromOutside, refusal, keyed, window, contention]
-const all = [...groups, memory, http]
+const all = [...groups, memory, http, status]
 
 const help = `npm run bench -- [options]
 
@@ -94,7 +95,17 @@ const main = async (): Promise<number> => {
   const overHttp = isChosen(http) ? await http.measure(httpSampling, progress) : undefined
   if (options.check && overHttp !== undefined) verdicts.push(...await checkHttp(overHttp, httpSampling))
 
-  const results = { measured, memory: held, http: overHttp, verdicts: options.check ? verdicts : undefined }
+  const watched = isChosen(status)
+    ? await status.measure(options.quick ? status.quick : status.thorough, progress)
+    : undefined
+
+  const results = {
+    measured,
+    memory: held,
+    http: overHttp,
+    status: watched,
+    verdicts: options.check ? verdicts : undefined
+  }
   console.log(options.json ? report.json(results) : `\n${report.text(results)}`)
   return exitCode(verdicts)
 }

@@ -11,6 +11,7 @@ export interface Results {
   readonly measured: ReadonlyArray<Measured>
   readonly memory: memory.Measured | undefined
   readonly http: http.Measured | undefined
+  readonly status: status.Measured | undefined
   readonly verdicts: ReadonlyArray<Verdict> | undefined
 }
 
@@ -105,12 +106,13 @@ const httpNote = ({ http, verdicts }: Results): ReadonlyArray<string> =>
     : ["http is not judged: it takes more pairs than --quick has"]
 
 export const text = (results: Results): string => {
-  const { http: overHttp, measured, memory, verdicts } = results
+  const { http: overHttp, measured, memory, status: watched, verdicts } = results
   return [
     machineLine(),
     ...(measured.length === 0 ? [] : [preface, ...measured.map(table)]),
     ...(memory === undefined ? [] : [memoryTable(memory)]),
     ...(overHttp === undefined ? [] : [http.text(overHttp)]),
+    ...(watched === undefined ? [] : [status.text(watched)]),
     ...(watched === undefined ? [] : [status.text(watched)]),
     ...(verdicts === undefined
       ? []
@@ -118,7 +120,7 @@ export const text = (results: Results): string => {
   ].join("\n\n")
 }
 
-export const json = ({ http: overHttp, measured, memory, verdicts }: Results): string => {
+export const json = ({ http: overHttp, measured, memory, status: watched, verdicts }: Results): string => {
   const groups = measured.map((one) => {
     return {
       ...one,
@@ -129,7 +131,7 @@ export const json = ({ http: overHttp, measured, memory, verdicts }: Results): s
     }
   })
   return JSON.stringify(
-    { machine: machine(), unit: "ns per call", groups, memory, http: overHttp, budget: verdicts },
+    { machine: machine(), unit: "ns per call", groups, memory, http: overHttp, status: watched, budget: verdicts },
     undefined,
     2
   )
