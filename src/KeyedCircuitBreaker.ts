@@ -179,6 +179,8 @@ export const makeUnsafe = (
 
 /** So many uses of keys that are there already pass between two readings of the clock for the sweep. */
 const sweepEvery = 32
+/** So many keys are looked at then. Each is one that nobody has just used, and so a miss of the processor's caches. */
+const sweepPerUses = 8
 /** So many keys are looked at for each one that is made: what is idle goes away faster than others come. */
 const sweepPerKey = 2
 /** So many keys that must stay are passed over, at most, to make room for another. */
@@ -211,7 +213,7 @@ class Keys {
       known.wasUsed = true
       if (++this.uses === sweepEvery) {
         this.uses = 0
-        this.sweep(sweepEvery, monotonicMillis(by.clock), by)
+        this.sweep(sweepPerUses, monotonicMillis(by.clock), by)
       }
       return known
     }
