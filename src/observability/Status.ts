@@ -13,6 +13,17 @@
  */
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
+import { Counts } from "../internal/countsSchema.ts"
+
+export {
+  /**
+   * What a pipeline has done since it was made, as `Pipeline.Counts` says.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Counts
+}
 
 /**
  * Where a breaker stands, as `CircuitBreaker.Phase` says.
@@ -113,28 +124,6 @@ export const Breaker = Schema.Struct({
  * @since 0.1.0
  */
 export type Breaker = typeof Breaker.Type
-
-/**
- * What a pipeline has done since it was made, as `Pipeline.Counts` says.
- *
- * @category models
- * @since 0.1.0
- */
-export const Counts = Schema.Struct({
-  calls: Schema.Natural,
-  success: Schema.Natural,
-  failure: Schema.Natural,
-  overload: Schema.Natural,
-  ignored: Schema.Natural,
-  attempts: Schema.Natural,
-  retries: Schema.Natural,
-  exhausted: Schema.Natural,
-  hedges: Schema.Natural,
-  refused: Schema.Natural,
-  timedOut: Schema.Natural,
-  fellBack: Schema.Natural,
-  cacheHits: Schema.Natural
-})
 
 /**
  * What is known of one service, without the counters of its breakers.

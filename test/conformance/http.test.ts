@@ -1,7 +1,6 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Stream } from "effect"
-import { FetchHttpClient, HttpBody, HttpClient, HttpClientResponse } from "effect/http"
+import { HttpBody, HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { ResilientHttpClient } from "../../src/http/index.ts"
 import { Deadline, Pipeline, Resilience } from "../../src/index.ts"
@@ -82,13 +81,7 @@ describe("http", () => {
       assert.strictEqual(upstream.requests, 1)
     }).pipe(Effect.provide(Resilience.layer)))
 
-  for (
-    const [name, layer] of [
-      ["undici", NodeHttpClient.layerUndici],
-      ["node:http", NodeHttpClient.layerNodeHttp],
-      ["fetch", FetchHttpClient.layer]
-    ] as const
-  ) {
+  for (const [name, layer] of Server.clients) {
     it.live(`conformance 24: real, ${name}: no body that cannot be replayed, and no POST or PATCH without leave, is resent`, () =>
       Effect.gen(function*() {
         const server = yield* Server.make

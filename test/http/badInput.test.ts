@@ -1,13 +1,13 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Layer, Schema } from "effect"
-import { FetchHttpClient, HttpClient } from "effect/http"
+import { HttpClient } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { createServer } from "node:net"
 import type { AddressInfo, Socket } from "node:net"
 import { ResilientHttpClient, ServiceClient } from "../../src/http/index.ts"
 import { Pipeline, Resilience } from "../../src/index.ts"
 import { brief } from "../support.ts"
+import * as Server from "./server.ts"
 
 /** A server that answers every request with these bytes, then ends the connection or leaves it open. */
 const saying = (say: (socket: Socket) => void) =>
@@ -66,12 +66,6 @@ const pipeline = {
   retry: { times: 1, backoff: { kind: "constant", delay: "1 millis" }, jitter: "none", maxRetryAfter: "1 day" },
   totalTimeout: "4 seconds"
 } as const
-
-const clients = [
-  ["undici", NodeHttpClient.layerUndici],
-  ["node:http", NodeHttpClient.layerNodeHttp],
-  ["fetch", FetchHttpClient.layer]
-] as const
 
 /** Asks a server that says these bytes, by both clients. */
 const ask = Effect.fnUntraced(function*(
@@ -223,7 +217,7 @@ const cases: ReadonlyArray<Case> = [
   { what: "a header with a control character", says: answer(good, 200, { "x-odd": "a\u0000b" }), ...broken }
 ]
 
-for (const [name, layer] of clients) {
+for (const [name, layer] of Server.clients) {
   const live = Layer.merge(layer, Resilience.layer)
 
   describe(`a server that talks rubbish, over ${name}`, () => {

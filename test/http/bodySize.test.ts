@@ -51,13 +51,7 @@ const ways: Readonly<Record<string, (response: ServerResponse, body: Buffer) => 
 }
 
 describe("bodies have a limit", () => {
-  for (
-    const [name, layer] of [
-      ["undici", NodeHttpClient.layerUndici],
-      ["node:http", NodeHttpClient.layerNodeHttp],
-      ["fetch", FetchHttpClient.layer]
-    ] as const
-  ) {
+  for (const [name, layer] of Server.clients) {
     for (const [way, respond] of Object.entries(ways)) {
       it.live(`over ${name}, one ${way} is let through up to it, and is no good answer beyond, asked for once`, () =>
         Effect.gen(function*() {

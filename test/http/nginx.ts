@@ -1,26 +1,16 @@
 /** A real nginx for tests, on a free port, with all of its files in a folder of its own. */
 import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createConnection, createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
+import { join } from "node:path"
+import * as programs from "../../scripts/programs.ts"
 import * as Server from "./server.ts"
 
-const isExecutable = (file: string): boolean => {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Where nginx is installed, if it is. Debian keeps it where only root looks. */
-export const executable: string | undefined = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"]
-  .map((folder) => join(folder, "nginx"))
-  .find(isExecutable)
+/** Where nginx is installed, if it is. */
+export const executable: string | undefined = programs.find("nginx")
 
 /** One answered request, as nginx logs it. */
 export interface Logged {

@@ -1,7 +1,16 @@
 /** A server of node:http for tests with real sockets: it answers by a function, and counts what it gets. */
+import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Schedule, type Scope } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+
+/** The clients over real sockets, by name. */
+export const clients = [
+  ["undici", NodeHttpClient.layerUndici],
+  ["node:http", NodeHttpClient.layerNodeHttp],
+  ["fetch", FetchHttpClient.layer]
+] as const
 
 export interface TestServer {
   readonly url: string

@@ -1,7 +1,5 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
-import { FetchHttpClient } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { ServiceClient } from "../../src/http/index.ts"
@@ -325,13 +323,7 @@ describe("streaming endpoints", () => {
     ))
   })
 
-  for (
-    const [name, layer] of [
-      ["undici", NodeHttpClient.layerUndici],
-      ["node:http", NodeHttpClient.layerNodeHttp],
-      ["fetch", FetchHttpClient.layer]
-    ] as const
-  ) {
+  for (const [name, layer] of Server.clients) {
     it.live(`over real sockets with ${name}, a response that is no such stream gives its connection back`, () =>
       Effect.gen(function*() {
         const server = yield* Server.make

@@ -1,31 +1,10 @@
 /** A real Chromium for tests, driven from outside, with a profile of its own. */
 import { Effect, type Scope } from "effect"
-import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
-import { chromium, type Page } from "playwright-core"
+import type { Page } from "playwright-core"
+import * as Chromium from "../../scripts/chromium.ts"
 
 /** Where it is installed, if it is. */
-export const executable: string | undefined = (process.env["PATH"] ?? "").split(delimiter)
-  .flatMap((folder) => ["chromium", "chromium-browser", "google-chrome"].map((name) => join(folder, name)))
-  .find((file) => {
-    try {
-      accessSync(file, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-
-const args = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync"
-]
+export const executable: string | undefined = Chromium.find()
 
 export interface Opened {
   readonly page: Page
@@ -41,7 +20,7 @@ export const open = (
 ): Effect.Effect<Opened, never, Scope.Scope> =>
   Effect.gen(function*() {
     const browser = yield* Effect.acquireRelease(
-      Effect.promise(() => chromium.launch({ executablePath, args })),
+      Effect.promise(() => Chromium.launch(executablePath)),
       (browser) => Effect.promise(() => browser.close())
     )
     const page = yield* Effect.promise(() => browser.newPage({ viewport }))

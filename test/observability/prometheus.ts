@@ -1,25 +1,16 @@
 /** A real Prometheus for tests, on a free port, with all of its files in a folder of its own. */
 import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
-
-const find = (name: string): string | undefined =>
-  (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, name)).find((file) => {
-    try {
-      accessSync(file, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+import { join } from "node:path"
+import * as programs from "../../scripts/programs.ts"
 
 /** Where they are installed, if they are. */
-export const executable: string | undefined = find("prometheus")
-export const promtool: string | undefined = find("promtool")
+export const executable: string | undefined = programs.find("prometheus")
+export const promtool: string | undefined = programs.find("promtool")
 
 const freePort = Effect.callback<number>((resume) => {
   const server = createServer()

@@ -1,24 +1,9 @@
 /** How a service is, as its client sees it. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { Counts } from "../../internal/countsSchema.ts"
 import type * as Pipeline from "../../Pipeline.ts"
 import type * as Resilience from "../../Resilience.ts"
-
-const counts = {
-  calls: Schema.Int,
-  success: Schema.Int,
-  failure: Schema.Int,
-  overload: Schema.Int,
-  ignored: Schema.Int,
-  attempts: Schema.Int,
-  retries: Schema.Int,
-  exhausted: Schema.Int,
-  hedges: Schema.Int,
-  refused: Schema.Int,
-  timedOut: Schema.Int,
-  fellBack: Schema.Int,
-  cacheHits: Schema.Int
-} satisfies Record<keyof Pipeline.Counts, typeof Schema.Int>
 
 /**
  * How a service is, as its client sees it: for monitoring. It holds no secrets.
@@ -33,7 +18,7 @@ export const Status = Schema.Struct({
   /** The state of each breaker: the service's, by its name, and those of operations that have their own. */
   circuitBreakers: Schema.Record(Schema.String, Schema.Literals(["Closed", "Open", "HalfOpen", "Forced"])),
   /** What its calls have come to since the pipeline was made, as `Pipeline.Counts` says. */
-  counts: Schema.Struct(counts)
+  counts: Counts
 })
 
 /**
