@@ -85,7 +85,7 @@ export const judgeHttp = ({ group, rows, sampling }: http.Measured, isSecond = f
         ? { ...share, outcome: "inconclusive", because: `${own.beside} beside itself is at ${beside.toFixed(3)}` }
         : { ...share, outcome: kept(own.ratio.median >= atLeast) },
       ...aheadOf.map((peer): Verdict => {
-        const value = own.requestsPerSecond / find(group, rows, peer).requestsPerSecond
+        const value = find(group, rows, peer).processor / own.processor
         return {
           group,
           name: `${group}: ${ours} / ${peer}`,

@@ -314,7 +314,20 @@ export const orElse = <A, E>(
 ): Classifier<A, E> | undefined =>
   first === undefined || second === undefined
     ? first ?? second
-    : (exit, clock) => guarded(() => orNone(first(exit, clock))) ?? guarded(() => orNone(second(exit, clock)))
+    : (exit, clock) => asked(first, exit, clock) ?? asked(second, exit, clock)
+
+/** What a classifier answers with, unless it throws. It is asked in every call: without a closure around it. */
+const asked = <A, E>(
+  classifier: Classifier<A, E>,
+  exit: Exit.Exit<A, E>,
+  clock: Clock.Clock
+): Outcome | undefined => {
+  try {
+    return orNone(classifier(exit, clock))
+  } catch {
+    return undefined
+  }
+}
 
 /**
  * The outcome of an exit by a classifier, or by default where the classifier
@@ -330,4 +343,4 @@ export const classify = <A, E>(
 ): Outcome =>
   classifier === undefined || (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause))
     ? fromExit(exit)
-    : guarded(() => orNone(classifier(exit, clock))) ?? fromExit(exit)
+    : asked(classifier, exit, clock) ?? fromExit(exit)

@@ -138,7 +138,7 @@ const under = <E, R, E1, R1>(
 /** One exchange under the pipeline. */
 const protect = <PE>(pipeline: Pipeline.Pipeline<PE, unknown>, options: Options) => {
   onlyKeys("ResilientHttpClient", options, ["operation", "idempotent", "classify", "maxBodySize"])
-  const maxBodySize = checkedMaxBodySize("ResilientHttpClient", options.maxBodySize)
+  const reading = holding(checkedMaxBodySize("ResilientHttpClient", options.maxBodySize))
   const classify = Outcome.orElse(
     options.classify,
     Outcome.orElse<HttpClientResponse.HttpClientResponse, unknown>(pipeline.settings.classify, HttpOutcome.classify)
@@ -148,14 +148,35 @@ const protect = <PE>(pipeline: Pipeline.Pipeline<PE, unknown>, options: Options)
     exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | PE | HttpClientError.HttpClientError, R> =>
-    pipeline.protect(spans.exchange(holding(exchange, maxBodySize)), {
-      // most calls need no name
-      get operation() {
-        return operation(request)
-      },
-      idempotent: mayBeSentAgain(request, options.idempotent?.(request)),
-      classify
-    })
+    pipeline.protect(
+      spans.exchange(reading(exchange)),
+      new Exchange(request, operation, mayBeSentAgain(request, options.idempotent?.(request)), classify)
+    )
+}
+
+/** What is said of one exchange. Its name is made when it is asked for: most calls need none. */
+class Exchange<E> {
+  readonly idempotent: boolean
+  readonly classify: Outcome.Classifier<HttpClientResponse.HttpClientResponse, E> | undefined
+  // not among the keys, which are options
+  readonly #request: HttpClientRequest.HttpClientRequest
+  readonly #nameOf: NonNullable<Options["operation"]>
+
+  constructor(
+    request: HttpClientRequest.HttpClientRequest,
+    nameOf: NonNullable<Options["operation"]>,
+    idempotent: boolean,
+    classify: Outcome.Classifier<HttpClientResponse.HttpClientResponse, E> | undefined
+  ) {
+    this.idempotent = idempotent
+    this.classify = classify
+    this.#request = request
+    this.#nameOf = nameOf
+  }
+
+  get operation(): string {
+    return this.#nameOf(this.#request)
+  }
 }
 
 /**

@@ -47,13 +47,14 @@ export const noting = <E, R>(
   maxBodySize: number
 ): HttpClient.HttpClient.With<E | HttpClientError.HttpClientError | Refused, R> => {
   const execute: Exchanging<E, R> = (request) => withoutRedirects(client.execute(request))
+  const reading = holding(maxBodySize)
   type Noted = ReturnType<Exchanging<E | HttpClientError.HttpClientError | Refused, R>>
   return HttpClient.makeWith<never, never, E | HttpClientError.HttpClientError | Refused, R>(
     Effect.flatMap((request) =>
       Effect.withFiber((fiber): Noted => {
         const exchange = fiber.getRef(CurrentExchange)
         // a middleware of the API may send requests of its own, outside of any attempt
-        if (exchange === undefined) return holding(execute(request), maxBodySize)
+        if (exchange === undefined) return reading(execute(request))
         const refusal = unsendable(request, exchange)
         if (refusal !== undefined) return Effect.fail(refusal)
         const send: Exchanging<E | HttpClientError.HttpClientError | ServiceError.ResponseInvalid, R> = (request) => {

@@ -45,17 +45,19 @@ const timeForErrorBody = Effect.map(
 )
 
 /**
- * An exchange with the body of its response in memory: one that is good up to
+ * Exchanges with the body of their response in memory: one that is good up to
  * `maxBodySize`, beyond which the exchange fails. The body of an error status is
  * read up to a bound of its own, and what has come until then is kept: its status
  * is known already, and says more than the body. So is the body of a response that
  * the client itself has turned into an error.
  */
-export const holding = <E, R>(
-  exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
-  maxBodySize: number
-): Effect.Effect<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError, R> =>
-  Effect.matchCauseEffect(exchange, { onFailure: drained, onSuccess: (response) => held(response, maxBodySize) })
+export const holding = (maxBodySize: number) => {
+  const onSuccess = (response: HttpClientResponse.HttpClientResponse) => held(response, maxBodySize)
+  return <E, R>(
+    exchange: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError, R> =>
+    Effect.matchCauseEffect(exchange, { onFailure: drained, onSuccess })
+}
 
 /** The failure of an exchange, when the body of the response that it may hold has been read. */
 export const drained = <E>(cause: Cause.Cause<E>): Effect.Effect<never, E> => {
