@@ -408,14 +408,13 @@ class Call<A, E> extends Attempt<A, E> {
 
   enter<R>(priority: Priority, self: Effect.Effect<A, E, R>): Effect.Effect<A, E | LimitExceeded, R> {
     const rank = priorities.indexOf(priority)
-    const run = () => {
+    const then = (reason: Reason | undefined): Effect.Effect<A, E | LimitExceeded, R> => {
+      if (reason !== undefined) return Effect.fail(this.owner.refuse(reason, priority))
       this.start()
       return self
     }
-    return this.permit.take(rank) ? run() : Effect.matchEffect(this.permit.wait(rank, undefined), {
-      onSuccess: run,
-      onFailure: (reason) => Effect.fail(this.owner.refuse(reason, priority))
-    })
+    if (this.permit.take(rank)) return then(undefined)
+    return this.permit.join(rank, undefined) ? this.permit.turn(then) : then("queue")
   }
 
   private start(): void {

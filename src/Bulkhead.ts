@@ -233,11 +233,14 @@ class State implements Bulkhead {
       return Effect.void
     })
 
-  private wait<A, E, R>(permit: Permit, key: string | undefined, self: Effect.Effect<A, E, R>) {
-    return Effect.matchEffect(permit.wait(only, key), {
-      onSuccess: () => self,
-      onFailure: (reason) => Effect.fail(this.refusal(reason))
-    })
+  private wait<A, E, R>(
+    permit: Permit,
+    key: string | undefined,
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | BulkheadFull, R> {
+    const then = (reason: Reason | undefined): Effect.Effect<A, E | BulkheadFull, R> =>
+      reason === undefined ? self : Effect.fail(this.refusal(reason))
+    return permit.join(only, key) ? permit.turn(then) : then("queue")
   }
 
   readonly refusal = (reason: Reason): BulkheadFull => {

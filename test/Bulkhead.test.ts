@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Equal, Exit, Fiber, Random, Schema } from "effect"
+import { Deferred, Effect, Equal, Exit, Fiber, Random, Scheduler, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Bulkhead from "../src/Bulkhead.ts"
 import { Deadline, Outcome, Timeout } from "../src/index.ts"
 import { Permit, Permits } from "../src/internal/permits.ts"
 import { Line, Link } from "../src/internal/waiters.ts"
-import { Boom, brief, draws, drive, ended, errorOf, present, start } from "./support.ts"
+import { Boom, brief, draws, drive, ended, errorOf, pauses, present, start } from "./support.ts"
 
 // what the types forbid, and what JavaScript, JSON and casts bring in all the same
 const bad = (options: unknown) => () => Bulkhead.make("b", options as never)
@@ -236,6 +236,36 @@ describe("Bulkhead.protect", () => {
         waiter = Effect.runFork(bulkhead.protect(Effect.succeed("in")))
       })))
       assert.strictEqual(yield* Fiber.join(present(waiter)), "in")
+    }))
+
+  it.effect("wakes all that are due, also where the scheduler that was to wake the first has stopped", () =>
+    Effect.gen(function*() {
+      const bulkhead = yield* Bulkhead.make("mixed", { concurrency: 2, queue: 2 })
+      const [stopped, running] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const never = new Scheduler.MixedScheduler("async", () => () => {})
+      Effect.runFork(bulkhead.protect(Deferred.await(stopped)), { scheduler: never })
+      const second = yield* start(bulkhead.protect(Deferred.await(running)))
+      const waiters = yield* Effect.forEach(["a", "b"], (name) => start(bulkhead.protect(Effect.succeed(name))))
+      yield* Deferred.succeed(stopped, undefined)
+      yield* Deferred.succeed(running, undefined)
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(yield* Effect.forEach(waiters, Fiber.join), ["a", "b"])
+      assert.deepInclude(yield* bulkhead.snapshot, { inFlight: 0, waiting: 0 })
+    }))
+
+  it.effect("leaves other work its turns, however many wait for calls that are done at once", () =>
+    Effect.gen(function*() {
+      const bulkhead = yield* Bulkhead.make("busy", { concurrency: 2, queue: Infinity })
+      const gate = yield* Deferred.make<void>()
+      const holders = yield* Effect.forEach([1, 2], () => start(bulkhead.protect(Deferred.await(gate))))
+      let served = 0
+      const work = bulkhead.protect(Effect.sync(() => void served++))
+      const waiters = yield* Effect.forEach(Array.from({ length: 1_000 }), () => start(work))
+      yield* Deferred.succeed(gate, undefined)
+      yield* pauses(10)
+      assert.isBelow(served, 100)
+      yield* Effect.forEach([...holders, ...waiters], Fiber.join, { discard: true })
+      assert.strictEqual(served, 1_000)
     }))
 
   it("has an error that is a schema, with a status", () => {

@@ -316,7 +316,7 @@ class Call<A, E, R> implements replay.Replay {
       if (!permit.take(0)) {
         if (!permit.join(0, options.key)) return this.refused(bulkhead.refusal("queue"))
         return this.wait(
-          permit.turn,
+          permit.turn(Effect.succeed),
           (reason) => reason === undefined ? this.enter() : this.refused(bulkhead.refusal(reason))
         )
       }

@@ -9,12 +9,15 @@
  * handed on at that moment; a permit belongs to the call from that moment on, and
  * only its fiber is woken later, by the scheduler: were it woken at once, a long
  * queue of short calls would nest without end; calls are woken in the order in
- * which they were given their permits.
+ * which they were given their permits, all that are due by one task: a task for
+ * each costs as much as the rest of its wait. A scheduler may stop before it gets
+ * there, as that of `runSync` does, so that it wakes for no other.
  */
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type * as Scheduler from "effect/Scheduler"
 import { integer, positiveMillis, refuse } from "./options.ts"
 import { monotonicMillis, sleepUntil } from "./time.ts"
 import { Line, Link, List } from "./waiters.ts"
@@ -63,8 +66,10 @@ export class Permits {
   readonly counts = { admitted: 0, queueFull: 0, waitedTooLong: 0, abandoned: 0 }
   private allowances: ReadonlyArray<number>
   private readonly lines: ReadonlyArray<Line<Waiter>>
-  // each has been given a permit or lost its place, and for each a task is scheduled
+  // each has been given a permit or lost its place
   private readonly due = new List<Waiter>()
+  /** The scheduler that wakes them, where it has been told to and has not begun. */
+  private wakesBy: Scheduler.Scheduler | undefined = undefined
 
   constructor(allowances: ReadonlyArray<number>, queue: Queue) {
     this.allowances = allowances
@@ -137,12 +142,20 @@ export class Permits {
   }
 
   private wakeLater(waiter: Waiter, fiber: Fiber.Fiber<unknown, unknown>): void {
+    const { scheduler } = fiber.cache
     this.due.push(waiter)
-    fiber.currentDispatcher.scheduleTask(this.wakeNext, 0)
+    if (this.wakesBy === scheduler) return
+    this.wakesBy = scheduler
+    fiber.currentDispatcher.scheduleTask(() => this.wakeDue(), 0)
   }
 
-  private readonly wakeNext = (): void => {
-    this.due.shift()?.wake?.()
+  /** Wakes those that are due now. Others may become so meanwhile, and have to wait for the next time. */
+  private wakeDue(): void {
+    const { last } = this.due
+    this.wakesBy = undefined
+    for (let waiter = this.due.shift(); waiter !== undefined; waiter = waiter === last ? undefined : this.due.shift()) {
+      waiter.wake?.()
+    }
   }
 }
 
@@ -171,31 +184,33 @@ export class Permit {
     return this.waiter !== undefined
   }
 
-  /** Waits in the queue. Says why it has got none; `undefined` where it has. */
-  get turn(): Effect.Effect<Reason | undefined> {
-    const { permits, waiter } = this
-    if (waiter === undefined) return Effect.succeed("queue")
-    const turn = Effect.callback<void>((resume) => {
-      // its turn may have come before it suspends
-      if (this.state !== "waiting") resume(Effect.void)
-      else waiter.wake = () => resume(Effect.void)
-    })
-    const { wait } = permits.queue
+  /** Waits in the queue, and goes on with what follows from why it has got none; from `undefined` where it has. */
+  turn<A, E, R>(then: (reason: Reason | undefined) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const { wait } = this.permits.queue
+    if (wait === Infinity) return this.woken(then)
     const clock = this.fiber.getRef(Clock.Clock)
-    const ended = wait === Infinity ? turn : Effect.raceFirst(turn, sleepUntil(clock, monotonicMillis(clock) + wait))
-    return Effect.map(ended, () => {
-      if (this.state === "held") return undefined
-      if (this.state === "none") return "queue"
-      permits.withdraw(waiter)
-      permits.counts.waitedTooLong++
-      return "wait"
+    const ended = Effect.raceFirst(this.woken(Effect.succeed), sleepUntil(clock, monotonicMillis(clock) + wait))
+    return Effect.flatMap(ended, () => then(this.ended()))
+  }
+
+  private woken<A, E, R>(then: (reason: Reason | undefined) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.callback((resume) => {
+      // who is interrupted meanwhile does not go on
+      const wake = () => resume(Effect.suspend(() => then(this.ended())))
+      // its turn may have come before it suspends
+      if (this.state === "waiting" && this.waiter !== undefined) this.waiter.wake = wake
+      else wake()
     })
   }
 
-  /** Waits for a permit, where none is to be had at once. It joins the queue when it is called, not when it is run. */
-  wait(rank: number, key: string | undefined): Effect.Effect<void, Reason> {
-    if (!this.join(rank, key)) return Effect.fail("queue")
-    return Effect.flatMap(this.turn, (reason) => reason === undefined ? Effect.void : Effect.fail(reason))
+  /** The wait has ended. Says why it has got no permit. */
+  private ended(): Reason | undefined {
+    const { permits, state, waiter } = this
+    if (state === "held") return undefined
+    if (state === "none" || waiter === undefined) return "queue"
+    permits.withdraw(waiter)
+    permits.counts.waitedTooLong++
+    return "wait"
   }
 
   /** Gives back what the call holds, or leaves the queue; the second time it does nothing. */

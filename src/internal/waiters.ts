@@ -5,7 +5,6 @@
 
 /** What can be in one list at a time. */
 export class Link<N extends Link<N>> {
-  list: List<N> | undefined = undefined
   previous: N | undefined = undefined
   next: N | undefined = undefined
 }
@@ -15,7 +14,6 @@ export class List<N extends Link<N>> {
   last: N | undefined = undefined
 
   push(node: N): void {
-    node.list = this
     node.previous = this.last
     if (this.last === undefined) this.first = node
     else this.last.next = node
@@ -28,7 +26,7 @@ export class List<N extends Link<N>> {
     else node.previous.next = node.next
     if (node.next === undefined) this.last = node.previous
     else node.next.previous = node.previous
-    node.list = node.previous = node.next = undefined
+    node.previous = node.next = undefined
   }
 
   shift(): N | undefined {
