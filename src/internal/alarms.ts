@@ -22,12 +22,32 @@ import type * as Fiber from "effect/Fiber"
 import { isDue, monotonicMillis } from "./time.ts"
 
 /** A limit that somebody waits under. */
-export interface Alarm {
+class Alarm {
   /** In monotonic milliseconds. */
   readonly at: number
   readonly ring: () => void
   before: Alarm | undefined
   after: Alarm | undefined
+  private readonly alarms: Alarms
+
+  constructor(
+    alarms: Alarms,
+    at: number,
+    ring: () => void,
+    before: Alarm | undefined,
+    after: Alarm | undefined
+  ) {
+    this.alarms = alarms
+    this.at = at
+    this.ring = ring
+    this.before = before
+    this.after = after
+  }
+
+  /** Takes it away. It must not have rung. */
+  stop(): void {
+    this.alarms.remove(this)
+  }
 }
 
 let machine: Clock.Clock | undefined
@@ -47,7 +67,7 @@ export class Alarms {
     let before = this.last
     while (before !== undefined && before.at > at) before = before.before
     const after = before === undefined ? this.first : before.after
-    const alarm: Alarm = { at, ring, before, after }
+    const alarm = new Alarm(this, at, ring, before, after)
     if (before === undefined) this.first = alarm
     else before.after = alarm
     if (after === undefined) this.last = alarm

@@ -41,10 +41,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Scheduler from "effect/Scheduler"
 import * as Outcome from "../Outcome.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
-import { type Alarm, type Alarms, isMachine } from "./alarms.ts"
+import { type Alarms, isMachine } from "./alarms.ts"
 import { Call as BreakerCall } from "./breakerCall.ts"
 import { type Options, type Plan, Task } from "./fusedTask.ts"
 import { guarded } from "./guarded.ts"
@@ -75,31 +74,32 @@ const attemptsAtOnce = 64
 /** The operations of attempts that did not suspend, since a caller has last given other fibers their turn. */
 let unpaid = 0
 
+/** What strikes later, unless it is stopped. */
+interface Timer {
+  readonly stop: () => void
+}
+
 /** One call. */
 class Call<A, E, R> implements replay.Replay {
   readonly task: Task<A, E, R>
   readonly fiber: Fiber.Fiber<unknown, unknown>
   countedIn: RetryBudget | undefined = undefined
-  private readonly resume: (result: Effect.Effect<A, E>) => void
-  private readonly context: Context.Context<never>
+  /** Whoever waits for the end: the caller, or what its interruption has to wait for. */
+  private resume: (result: Effect.Effect<A, E>) => void
   private knownClock: Clock.Clock | undefined = undefined
   private startedAt = 0
   /** The time, in monotonic milliseconds, while it is known because nothing has been waited for. */
   private now: number | undefined = undefined
-  /** The limit that the caller is under, the one that the call is under, and the one of its attempt. */
+  /** The limit that the caller is under, and the one that the call is under. */
   private inherited: timeLimit.TimeLimit | undefined = undefined
   private limit: timeLimit.TimeLimit | undefined = undefined
-  private attemptLimit: timeLimit.TimeLimit | undefined = undefined
   private permit: Permit | undefined = undefined
   private breaker: BreakerCall<A, E> | undefined = undefined
   private watched: Watched<A, E> | undefined = undefined
   private course: Course<A, E> | undefined = undefined
   private child: Fiber.Fiber<A, E> | undefined = undefined
   private pending: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  private timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  /** In place of a timer, one that is shared. */
-  private alarm: Alarm | undefined = undefined
-  private alarms: Alarms | undefined = undefined
+  private timer: Timer | undefined = undefined
   private listener: Fiber.Fiber<unknown, unknown> | undefined = undefined
   /** How the attempt has ended, and the call, where these themselves have no say in it. */
   private verdict: Exit.Exit<A, E> | undefined = undefined
@@ -116,7 +116,6 @@ class Call<A, E, R> implements replay.Replay {
   private isStepping = false
   private isOver = false
   private isCancelled = false
-  private drained: (() => void) | undefined = undefined
   /** What the caller is to be told once no step is under way: what it then does is no part of the call. */
   private outcome: Exit.Exit<A, E> | undefined = undefined
 
@@ -128,7 +127,11 @@ class Call<A, E, R> implements replay.Replay {
     this.task = task
     this.fiber = fiber
     this.resume = resume
-    this.context = fiber.context
+  }
+
+  /** It does not change while the caller waits. */
+  private get context(): Context.Context<never> {
+    return this.fiber.context
   }
 
   get clock(): Clock.Clock {
@@ -241,12 +244,12 @@ class Call<A, E, R> implements replay.Replay {
     const { outcome } = this
     if (outcome === undefined) return
     this.outcome = undefined
-    if (this.isCancelled) return this.drained?.()
+    if (this.isCancelled) return this.resume(outcome)
     // a caller whose attempts do not suspend would never come to its own limit
-    if (unpaid < this.fiber.getRef(Scheduler.MaxOpsBeforeYield) || this.hasWaited) return this.resume(outcome)
+    if (unpaid < this.fiber.cache.maxOpsBeforeYield || this.hasWaited) return this.resume(outcome)
     unpaid = 0
     this.resume(
-      this.fiber.getRef(Scheduler.PreventSchedulerYield) ? outcome : Effect.andThen(Effect.yieldNow, outcome)
+      this.fiber.cache.preventYield ? outcome : Effect.andThen(Effect.yieldNow, outcome)
     )
   }
 
@@ -262,9 +265,9 @@ class Call<A, E, R> implements replay.Replay {
     this.result ??= (retry === undefined && total === undefined ? this.verdict : undefined) ?? interrupted
     this.verdict ??= interrupted
     return Effect.callback((resume) => {
-      this.drained = () => resume(Effect.void)
+      this.resume = () => resume(Effect.void)
       // it may have ended by itself meanwhile
-      if (this.isOver) this.drained()
+      if (this.isOver) resume(Effect.void)
       else if (!this.isStepping) this.step(() => {})
     })
   }
@@ -356,14 +359,13 @@ class Call<A, E, R> implements replay.Replay {
       }
     }
     this.now = undefined
-    this.attemptLimit = limit
     let { context } = this
     if (limit !== undefined && limit !== inherited) context = Context.add(context, timeLimit.Current, limit)
     if (retry !== undefined) context = Context.add(context, replay.Current, this)
     // the caller has the services that its effect needs
     const child = Effect.runForkWith(context as Context.Context<R>)(self)
     // `runSync` flushes the dispatcher of its own fiber alone
-    if (child.pollUnsafe() === undefined && this.fiber.getRef(Scheduler.Scheduler).executionMode === "sync") {
+    if (child.pollUnsafe() === undefined && this.fiber.cache.scheduler.executionMode === "sync") {
       child.currentDispatcher.flush()
     }
     const exit = child.pollUnsafe()
@@ -377,7 +379,7 @@ class Call<A, E, R> implements replay.Replay {
       const level = limit === this.limit ? total : attempt
       this.arm(
         limit.expiresAt,
-        attempt === undefined ? () => this.strikeCall() : () => this.strikeAttempt(),
+        attempt === undefined ? () => this.strikeCall() : () => this.strikeAttempt(limit),
         limit === inherited ? undefined : level?.alarms
       )
     }
@@ -491,9 +493,8 @@ class Call<A, E, R> implements replay.Replay {
     const now = monotonicMillis(this.clock)
     if (isDue(at, now)) return strike()
     if (alarms !== undefined && isMachine(this.clock)) {
-      this.alarms = alarms
-      this.alarm = alarms.add(this.clock, at, now, () => {
-        this.alarm = undefined
+      this.timer = alarms.add(this.clock, at, now, () => {
+        this.timer = undefined
         this.step(strike)
       })
       return
@@ -501,9 +502,9 @@ class Call<A, E, R> implements replay.Replay {
     const fork = Effect.runForkWith(this.context)
     const sleeper = fork(this.clock.sleep(Duration.millis(at - now)))
     // a clock that does not wait is asked again within a fiber, which lets others have their turn
-    const timer = sleeper.pollUnsafe()?._tag === "Success" ? fork(sleepUntil(this.clock, at)) : sleeper
-    this.timer = timer
-    timer.addObserver((exit) => {
+    const sleeping = sleeper.pollUnsafe()?._tag === "Success" ? fork(sleepUntil(this.clock, at)) : sleeper
+    const timer: Timer = this.timer = { stop: () => sleeping.interruptUnsafe(this.fiber.id) }
+    sleeping.addObserver((exit) => {
       if (this.timer !== timer) return
       this.timer = undefined
       this.step(() => exit._tag === "Success" ? this.arm(at, strike) : this.end(Exit.failCause(exit.cause)))
@@ -511,10 +512,9 @@ class Call<A, E, R> implements replay.Replay {
   }
 
   private stopTimer(): void {
-    const { alarm, timer } = this
-    this.alarm = this.timer = undefined
-    if (alarm !== undefined) this.alarms?.remove(alarm)
-    timer?.interruptUnsafe(this.fiber.id)
+    const { timer } = this
+    this.timer = undefined
+    timer?.stop()
   }
 
   private mark(limit: timeLimit.TimeLimit): Exit.Exit<never, E> {
@@ -535,9 +535,8 @@ class Call<A, E, R> implements replay.Replay {
   }
 
   /** The attempt has had its time. */
-  private strikeAttempt(): void {
-    const { attemptLimit, limit } = this
-    if (attemptLimit === undefined) return
+  private strikeAttempt(attemptLimit: timeLimit.TimeLimit): void {
+    const { limit } = this
     if (this.isLate) return this.strikeCall()
     this.hasWaited = true
     this.verdict = this.mark(attemptLimit)
