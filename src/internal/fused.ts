@@ -30,8 +30,9 @@
  *   attempt; the exit of that attempt is then an interruption, whatever it says.
  *   Where it arrives in the midst of a step, because of what that tells somebody or
  *   starts, the step is done to its end first.
- * - No step of the call runs within the fiber of the caller but the first: so
- *   whoever has to know the fiber is told, and never asks for the one that runs.
+ * - No step of the call runs within the fiber of the caller but the first, and not
+ *   even that where calls are nested deeply (`nesting.ts`): so whoever has to know
+ *   the fiber is told, and never asks for the one that runs.
  * - An attempt that interrupts its own caller and then ends without suspending is
  *   over before that is noticed: breaker and counters see its own result.
  */
@@ -47,6 +48,7 @@ import { type Alarms, isMachine } from "./alarms.ts"
 import { Call as BreakerCall } from "./breakerCall.ts"
 import { type Options, type Plan, Task } from "./fusedTask.ts"
 import { guarded } from "./guarded.ts"
+import { Nest } from "./nesting.ts"
 import { Permit } from "./permits.ts"
 import * as replay from "./replay.ts"
 import { Course, type Wait } from "./retryCourse.ts"
@@ -158,20 +160,13 @@ class Call<A, E, R> implements replay.Replay {
 
   /** Begins. Returns what is to be done where the caller is interrupted, unless it is over already. */
   start(): Effect.Effect<void> | undefined {
-    this.isStepping = true
-    try {
-      this.begin()
-      if (this.isNext) this.repeat()
-    } catch (defect) {
-      this.crash(defect)
-    } finally {
-      this.isStepping = false
-    }
-    this.deliver()
+    this.step(() => this.begin())
     return this.isOver ? undefined : Effect.suspend(() => this.cancelled())
   }
 
   private begin(): void {
+    // it may have been put off, and cancelled meanwhile
+    if (this.isOver) return
     const { task } = this
     const { total } = task
     const inherited = this.inherited = this.fiber.getRef(timeLimit.Current)
@@ -192,6 +187,8 @@ class Call<A, E, R> implements replay.Replay {
   /** Does what comes next, and then all attempts that need not be waited for. What throws ends the call. */
   private step(next: () => void): void {
     if (this.isStepping) return next()
+    const nest = Nest.enter(this.fiber.cache.scheduler)
+    if (nest === undefined) return Nest.putOff(() => this.step(next))
     this.isStepping = true
     try {
       next()
@@ -202,7 +199,11 @@ class Call<A, E, R> implements replay.Replay {
     } finally {
       this.isStepping = false
     }
-    this.deliver()
+    try {
+      this.deliver()
+    } finally {
+      nest.leave()
+    }
   }
 
   private repeat(): void {
