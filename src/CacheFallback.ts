@@ -40,7 +40,7 @@ import { codecOf, type TextCodec } from "./internal/cacheCodec.ts"
 import { type Course, Flights } from "./internal/cacheFlights.ts"
 import { canonical } from "./internal/cacheKey.ts"
 import { type Held, Memory, Outside, type Shelf } from "./internal/cacheStore.ts"
-import { reasonOf } from "./internal/exit.ts"
+import { done, reasonOf } from "./internal/exit.ts"
 import { holds } from "./internal/guarded.ts"
 import { integer, millisOrZero, nonEmpty, oneOf, onlyKeys, positiveMillis, refuse } from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
@@ -425,7 +425,7 @@ class Cache implements CacheFallback {
   ): Effect.Effect<Answer<A>, E, R> => {
     const { classify, key, schema, staleIf } = options
     const call = { lookup, key, schema, classify, staleIf, watch, path: canonical(key), codec: codecOf(schema) }
-    return Effect.suspend(() => this.answer(call))
+    return Effect.withFiber((fiber) => this.answer(call, fiber))
   }
 
   readonly invalidate = (key: ReadonlyArray<unknown>): Effect.Effect<void> => {
@@ -446,19 +446,21 @@ class Cache implements CacheFallback {
     return this.flights.releaseAll
   })
 
-  private answer<A, E, R>(call: Call<A, E, R>): Effect.Effect<Answer<A>, E, R> {
+  private answer<A, E, R>(
+    call: Call<A, E, R>,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Effect.Effect<Answer<A>, E, R> {
     if (this.isClosed) return this.pass(call)
     if (this.settings.strategy === "service-first") return this.ask(call)
-    return Effect.flatMap(this.shelf.get(call.path), (held) =>
-      Effect.withFiber((fiber) => {
-        const age = held === undefined ? Infinity : ageOf(held, fiber)
-        if (held === undefined || age >= this.usable) return this.ask(call)
-        if (age >= this.settings.fresh) {
-          if (this.settings.strategy !== "stale-while-revalidate") return this.ask(call)
-          this.refresh(call, fiber, this.usable - age)
-        }
-        return this.cached(call, held, age, () => this.ask(call))
-      }))
+    return then(this.shelf.get(call.path), (held) => {
+      const age = held === undefined ? Infinity : ageOf(held, fiber)
+      if (held === undefined || age >= this.usable) return this.ask(call)
+      if (age >= this.settings.fresh) {
+        if (this.settings.strategy !== "stale-while-revalidate") return this.ask(call)
+        this.refresh(call, fiber, this.usable - age)
+      }
+      return this.cached(call, held, age, () => this.ask(call))
+    })
   }
 
   /** How long a value may be used. */
@@ -474,7 +476,7 @@ class Cache implements CacheFallback {
     otherwise: () => Effect.Effect<Answer<A>, E, R>,
     reason?: unknown
   ): Effect.Effect<Answer<A>, E, R> {
-    return Effect.flatMap(call.codec.decode(held.text), (decoded) => {
+    return then(call.codec.decode(held.text), (decoded) => {
       if (decoded === undefined) return otherwise()
       const isStale = millis >= this.settings.fresh
       const age = Duration.millis(millis)
@@ -490,7 +492,7 @@ class Cache implements CacheFallback {
     return Effect.flatMap(
       this.flights.join(call.path, (course) => this.look(call, call.lookup, course)),
       (landed) => {
-        if (landed === "cut") return this.answer(call)
+        if (landed === "cut") return Effect.withFiber((fiber) => this.answer(call, fiber))
         // it has the errors of the same operation, and its value is of this type where the schema is the same
         const { exit, kept, outcome, schema, text } = landed as Landed<A, E>
         if (exit._tag === "Failure" || outcome._tag !== "Success") {
@@ -589,6 +591,12 @@ class Cache implements CacheFallback {
     if (course.isBackground) this.counts.failedRefreshes++
     call.watch?.refreshFailed(reason)
   }
+}
+
+/** `Effect.flatMap`, which goes on at once where there is nothing to run. */
+const then = <A, B, E, R>(self: Effect.Effect<A>, next: (a: A) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> => {
+  const exit = done(self)
+  return exit?._tag === "Success" ? next(exit.value) : Effect.flatMap(self, next)
 }
 
 const ageOf = (held: Held, fiber: Fiber.Fiber<unknown, unknown>): number =>

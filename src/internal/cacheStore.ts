@@ -2,7 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { hasProperty } from "effect/Predicate"
 import type { Store, StoredEntry } from "../CacheFallback.ts"
@@ -16,6 +16,7 @@ export interface Held {
 
 /** None of it fails, and none of it takes long. */
 export interface Shelf {
+  /** To be run at once. */
   readonly get: (key: string) => Effect.Effect<Held | undefined>
   /** Keeps a value that has come now, for at least `millis`, unless it has become unwanted by then. */
   readonly set: (key: string, text: string, millis: number, isWanted: () => boolean) => Effect.Effect<void>
@@ -51,15 +52,14 @@ export class Memory implements Shelf {
     this.makeRoom()
   }
 
-  readonly get = (key: string): Effect.Effect<Held | undefined> =>
-    Effect.sync(() => {
-      const held = this.entries.get(key)
-      if (held !== undefined) {
-        this.entries.delete(key)
-        this.entries.set(key, held)
-      }
-      return held
-    })
+  readonly get = (key: string): Effect.Effect<Held | undefined> => {
+    const held = this.entries.get(key)
+    if (held !== undefined) {
+      this.entries.delete(key)
+      this.entries.set(key, held)
+    }
+    return Exit.succeed(held)
+  }
 
   readonly set = (key: string, text: string, _millis: number, isWanted: () => boolean): Effect.Effect<void> =>
     Effect.clockWith((clock) =>

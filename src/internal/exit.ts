@@ -1,6 +1,13 @@
-/** What an exit is to somebody who watches: the error, the defect or the result. */
+/** Exits: what they are to somebody who watches, and whether an effect is one already. */
 import * as Cause from "effect/Cause"
-import type * as Exit from "effect/Exit"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 
+/** The error, the defect or the result. */
 export const reasonOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
   exit._tag === "Success" ? exit.value : Cause.squash(exit.cause)
+
+/** The exit that an effect is, where there is nothing to run. */
+export const done = <A, E, R>(self: Effect.Effect<A, E, R>): Exit.Exit<A, E> | undefined =>
+  // it is the effect itself, so that it has its types
+  Exit.isExit(self) ? self as Exit.Exit<A, E> : undefined
