@@ -11,8 +11,9 @@
  * nor a secret. Where few calls share a key, a breaker over all of them learns
  * sooner.
  *
- * There are no timers. Each call looks at about one other key, so that a key that
- * is not used any more is found without ever going through all of them at once.
+ * There are no timers. Now and then a call looks at another key or two, and each
+ * key that is made at two, so that a key that is not used any more is found without
+ * ever going through all of them at once.
  *
  * @since 0.1.0
  */
@@ -179,8 +180,11 @@ export const makeUnsafe = (
 
 /** So many uses of keys that are there already pass between two readings of the clock for the sweep. */
 const sweepEvery = 32
-/** So many keys are looked at then. Each is one that nobody has just used, and so a miss of the processor's caches. */
-const sweepPerUses = 8
+/**
+ * So many keys are looked at then. Each is one that nobody has just used, and so a miss of the processor's caches. What
+ * is idle a little longer costs nothing new: the keys only become more by way of `sweepPerKey`.
+ */
+const sweepPerUses = 2
 /** So many keys are looked at for each one that is made: what is idle goes away faster than others come. */
 const sweepPerKey = 2
 /** So many keys that must stay are passed over, at most, to make room for another. */
