@@ -35,7 +35,7 @@ import {
 } from "./internal/alertRules.ts"
 import { delivering } from "./internal/delivery.ts"
 import { listening } from "./internal/listening.ts"
-import type { Handler } from "./Notify.ts"
+import type { Handlers, Services } from "./Notify.ts"
 
 /** What all rules have. */
 interface OfAll {
@@ -130,10 +130,10 @@ export type Alert = typeof Alert.Type
  * @category models
  * @since 0.1.0
  */
-export interface Options<R = never> {
+export interface Options<H extends Handlers<Alert, unknown> = Handlers<Alert>> {
   readonly rules: ReadonlyArray<Rule>
   /** Who is told of each alert; see `Notify` for the log and webhooks. */
-  readonly handlers: ReadonlyArray<Handler<Alert, R>>
+  readonly handlers: H
   /** How often is looked at what does not tell of itself. Default: 1 second. */
   readonly every?: Duration.Input | undefined
 }
@@ -239,7 +239,9 @@ const settingsOf = (module_: string, rule: Rule): RuleSettings => {
  * @category layers
  * @since 0.1.0
  */
-export const layer = <R = never>(options: Options<R>): Layer.Layer<never, never, Resilience | R> => {
+export const layer = <const H extends Handlers<Alert, unknown>>(
+  options: Options<H>
+): Layer.Layer<never, never, Resilience | Services<H>> => {
   onlyKeys("Alerts.layer", options, ["rules", "handlers", "every"])
   const rules = options.rules.map(checked)
   const every = positiveMillis("Alerts.layer", "every", options.every ?? "1 seconds")
@@ -247,7 +249,7 @@ export const layer = <R = never>(options: Options<R>): Layer.Layer<never, never,
     const resilience = yield* Resilience
     const context = yield* Effect.context<never>()
     const clock = yield* Clock.Clock
-    const tell = yield* delivering(options.handlers)
+    const tell = yield* delivering<Alert, H>(options.handlers)
 
     const watches = rules.map(({ concerns, name, settings }) =>
       watching(settings, episodes(name, settings.kind, concerns))

@@ -26,7 +26,7 @@ import { Resilience } from "../Resilience.ts"
 import { delivering } from "./internal/delivery.ts"
 import { ErrorGroups } from "./internal/errorGroups.ts"
 import { listening } from "./internal/listening.ts"
-import type { Handler } from "./Notify.ts"
+import type { Handlers, Services } from "./Notify.ts"
 
 /**
  * Errors that are alike. Times are milliseconds since the epoch.
@@ -70,9 +70,9 @@ export type Report = typeof Report.Type
  * @category models
  * @since 0.1.0
  */
-export interface Options<R = never> {
+export interface Options<H extends Handlers<Report, unknown> = Handlers<Report>> {
   /** Who gets each report; see `Notify` for the log and webhooks. Default: nobody; `groups` can be read. */
-  readonly handlers?: ReadonlyArray<Handler<Report, R>> | undefined
+  readonly handlers?: H | undefined
   /** How often a group that is still seen is reported again. Default: 1 minute. */
   readonly every?: Duration.Input | undefined
   /** How many reports are made within that time. Groups that are too many wait for the next. Default: 100. */
@@ -128,7 +128,9 @@ const module_ = "ErrorReports.layer"
  * @category layers
  * @since 0.1.0
  */
-export const layer = <R = never>(options: Options<R> = {}): Layer.Layer<ErrorReports, never, Resilience | R> => {
+export const layer = <const H extends Handlers<Report, unknown> = readonly []>(
+  options: Options<H> = {}
+): Layer.Layer<ErrorReports, never, Resilience | Services<H>> => {
   onlyKeys(module_, options, ["handlers", "every", "reports", "groups", "messages"])
   const every = positiveMillis(module_, "every", options.every ?? "1 minutes")
   const reports = integer(module_, "reports", options.reports ?? 100, 1)
@@ -138,7 +140,7 @@ export const layer = <R = never>(options: Options<R> = {}): Layer.Layer<ErrorRep
     ErrorReports,
     Effect.gen(function*() {
       const resilience = yield* Resilience
-      const report = yield* delivering(options.handlers ?? [])
+      const report = yield* delivering<Report, H | readonly []>(options.handlers ?? [])
       const groups = new ErrorGroups({ most, reports, messages, report })
       yield* listening(resilience, (event) => {
         if (event._tag === "Attempted" && event.outcome === "Failure") groups.add(event)

@@ -43,6 +43,29 @@ export type Handler<in N extends Notification = Notification, out R = never> = (
 ) => Effect.Effect<unknown, unknown, R>
 
 /**
+ * Those who are told: handlers, and effects that make one when the layer is built,
+ * as `webhook` does.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handlers<N extends Notification = Notification, R = never> = ReadonlyArray<
+  Handler<N, R> | Effect.Effect<Handler<N, R>, never, R>
+>
+
+/**
+ * What handlers need, each of them and all together.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Services<H extends ReadonlyArray<unknown>> = H[number] extends infer One
+  ? One extends Effect.Effect<infer Made, unknown, infer R> ? R | ServicesOfHandler<Made> : ServicesOfHandler<One>
+  : never
+
+type ServicesOfHandler<H> = H extends (notification: never) => Effect.Effect<unknown, unknown, infer R> ? R : never
+
+/**
  * Logs the text, with all else as annotations.
  *
  * @category handlers
@@ -96,7 +119,8 @@ const text = (value: string | Redacted.Redacted<string>): string =>
  * `Idempotency-Key`, so that it may be sent again. It fails where the answer's
  * status is not a 2xx, and is silent on what happens to its own pipeline.
  *
- * A bad option throws a `RangeError`.
+ * It goes into `handlers` as it is: the layer makes the handler, and asks for an
+ * `HttpClient`. A bad option throws a `RangeError`.
  *
  * @example
  * ```ts

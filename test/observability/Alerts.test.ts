@@ -347,13 +347,15 @@ describe("Notify.webhook", () => {
       )
       // with a breaker that waits for more than one failure it gets through
       answers = 0
-      const patient = Layer.unwrap(Effect.map(
-        Notify.webhook({
-          url: `${server.url}/hooks/hunter2`,
-          pipeline: { retry: { times: 3, backoff: { kind: "constant", delay: "10 millis" } } }
-        }),
-        (webhook) => Alerts.layer({ rules: [{ kind: "opened" }], handlers: [webhook] })
-      ))
+      const patient = Alerts.layer({
+        rules: [{ kind: "opened" }],
+        handlers: [
+          Notify.webhook({
+            url: `${server.url}/hooks/hunter2`,
+            pipeline: { retry: { times: 3, backoff: { kind: "constant", delay: "10 millis" } } }
+          })
+        ]
+      })
       yield* Effect.gen(function*() {
         const { protect } = yield* Pipeline.make("billing", { circuitBreaker: { trip } })
         yield* Effect.exit(protect(boom))

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { errorKind } from "../../internal/errorKind.ts"
-import type { Handler, Notification } from "../Notify.ts"
+import type { Handlers, Notification, Services } from "../Notify.ts"
 import { clean } from "./text.ts"
 
 /** How many notifications wait for a handler that is slow, before the oldest is lost. */
@@ -13,13 +13,15 @@ const capacity = 1_000
 /** The longest that a handler may take for one. */
 const longest = "1 minutes"
 
-/** Starts the handlers; what is returned never fails and never waits. */
-export const delivering = <N extends Notification, R>(
-  handlers: ReadonlyArray<Handler<N, R>>
-): Effect.Effect<(notification: N) => void, never, Scope.Scope | R> =>
+/** Makes and starts the handlers; what is returned never fails and never waits. */
+export const delivering = <N extends Notification, H extends Handlers<N, unknown>>(
+  handlers: H
+): Effect.Effect<(notification: N) => void, never, Scope.Scope | Services<H>> =>
   Effect.gen(function*() {
     const queues: Array<Queue.Queue<N>> = []
-    for (const handler of handlers) {
+    // true by what `Services` is: what any of them needs, be it a handler or what makes one
+    for (const given of handlers as Handlers<N, Services<H>>) {
+      const handler = Effect.isEffect(given) ? yield* given : given
       const queue = yield* Queue.sliding<N>(capacity)
       queues.push(queue)
       const one = Effect.flatMap(Queue.take(queue), (notification) =>
