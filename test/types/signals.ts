@@ -2,7 +2,15 @@
 import { Context, Effect, type Layer } from "effect"
 import type { HttpClient, HttpRouter } from "effect/http"
 import type { Resilience } from "../../src/index.ts"
-import { Alerts, ErrorReports, LogLines, Metrics, Notify, type Recoveries } from "../../src/observability/index.ts"
+import {
+  Alerts,
+  ErrorReports,
+  LogLines,
+  Metrics,
+  Notify,
+  Observability,
+  type Recoveries
+} from "../../src/observability/index.ts"
 import type { Equal, Expect } from "./assert.ts"
 
 const metrics = Metrics.layer({ maxOperations: 10 })
@@ -24,10 +32,40 @@ class Pager
 const page: Notify.Handler<Alerts.Alert, Pager> = ({ text }) => Effect.flatMap(Pager, (pager) => pager.page(text))
 const alerts = Alerts.layer({ rules: [{ kind: "open-longer", than: "5 minutes" }], handlers: [page, Notify.log] })
 const reports = ErrorReports.layer({ handlers: [Notify.log] })
+// what makes a handler stands for it, and the layer asks for what it needs
+const posted = Alerts.layer({ rules: [], handlers: [Notify.log, webhook, page] })
+const bothPosted = ErrorReports.layer({ handlers: [webhook, Notify.log] })
 export type Handlers = [
+  Expect<Equal<typeof posted, Layer.Layer<never, never, Resilience.Resilience | HttpClient.HttpClient | Pager>>>,
+  Expect<
+    Equal<
+      typeof bothPosted,
+      Layer.Layer<ErrorReports.ErrorReports, never, Resilience.Resilience | HttpClient.HttpClient>
+    >
+  >,
   Expect<Equal<typeof alerts, Layer.Layer<never, never, Resilience.Resilience | Pager>>>,
   Expect<Equal<typeof reports, Layer.Layer<ErrorReports.ErrorReports, never, Resilience.Resilience>>>
 ]
+
+// all at once: what is given and what is asked for is the sum of the parts
+type All = Metrics.Metrics | Recoveries.Recoveries | ErrorReports.ErrorReports
+const all = Observability.layer()
+const told = Observability.layer({
+  alerts: { handlers: [page] },
+  errorReports: { handlers: [webhook] },
+  logLines: false
+})
+export type AtOnce = [
+  Expect<Equal<typeof all, Layer.Layer<All, never, Resilience.Resilience>>>,
+  Expect<Equal<typeof told, Layer.Layer<All, never, Resilience.Resilience | HttpClient.HttpClient | Pager>>>
+]
+
+// @ts-expect-error alerts without anybody to tell
+Observability.layer({ alerts: {} })
+// @ts-expect-error there is no such option
+Observability.layer({ traces: true })
+// @ts-expect-error a token in the clear
+Observability.layerRoutes({ controlTokens: { olga: "secret" } })
 
 // a rule has its own options and no others
 export const rules: ReadonlyArray<Alerts.Rule> = [

@@ -7,7 +7,14 @@ import type { ServeError } from "effect/http/HttpServerError"
 import { createServer } from "node:http"
 import { Resilience } from "../../src/index.ts"
 import { StatusPort } from "../../src/node/index.ts"
-import { Dashboard, Recoveries, type Status, StatusApi, StatusServer } from "../../src/observability/index.ts"
+import {
+  Dashboard,
+  Observability,
+  Recoveries,
+  type Status,
+  StatusApi,
+  StatusServer
+} from "../../src/observability/index.ts"
 import type { Equal, Expect } from "./assert.ts"
 
 // routes ask for what they read, and for what every HTTP server of Effect provides; they cannot fail
@@ -36,6 +43,16 @@ export type Port = [
   Expect<Equal<ErrorOf<typeof whole>, ServeError>>,
   Expect<Equal<NeedsOf<typeof whole>, never>>,
   Expect<Equal<Extract<GivesOf<typeof whole>, HttpServer.HttpServer>, HttpServer.HttpServer>>
+]
+
+// all routes, and all that they read
+const everything = StatusPort.layer(Observability.layerRoutes(), { port: 0 }).pipe(
+  Layer.provide(Observability.layer()),
+  Layer.provide(Resilience.layer)
+)
+export type Everything = [
+  Expect<Equal<ErrorOf<typeof everything>, ServeError>>,
+  Expect<Equal<NeedsOf<typeof everything>, never>>
 ]
 
 // a client of the API
