@@ -113,7 +113,6 @@ export const text = (results: Results): string => {
     ...(memory === undefined ? [] : [memoryTable(memory)]),
     ...(overHttp === undefined ? [] : [http.text(overHttp)]),
     ...(watched === undefined ? [] : [status.text(watched)]),
-    ...(watched === undefined ? [] : [status.text(watched)]),
     ...(verdicts === undefined
       ? []
       : [["budget", "", ...verdicts.map(verdictLine), ...httpNote(results), "", summary(verdicts)].join("\n")])

@@ -1,4 +1,4 @@
-// A server that behaves: request ids, deadlines, tokens, limits, problems and a graceful end, in one layer.
+/** A server that behaves: request ids, deadlines, tokens, limits, problems and a graceful end, in one layer. */
 import { Deferred, Effect, Fiber, Layer, Logger, Redacted, Schedule, Schema } from "effect"
 import { CircuitBreaker } from "effect-resilience"
 import { Drain, Problem, Server } from "effect-resilience/http"

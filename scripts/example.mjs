@@ -14,8 +14,12 @@ for (const entry of readdirSync(folder, { withFileTypes: true })) {
   else if (entry.isDirectory() && existsSync(main)) examples.set(entry.name, main)
 }
 
-// The first line of a file's opening comment says what the example shows.
-const summary = (file) => /^\/\*\*\s*\*?\s*(.*)/.exec(readFileSync(file, "utf8"))?.[1] ?? ""
+// The first sentence of a file's opening comment says what the example shows.
+const summary = (file) => {
+  const [, comment = ""] = /^\/\*\*(.*?)\*\//s.exec(readFileSync(file, "utf8")) ?? []
+  const text = comment.replaceAll(/\s*\n\s*\*\s*/g, " ").trim()
+  return /^.*?\.(?=\s|$)/.exec(text)?.[0] ?? text
+}
 
 const usage = () => {
   const width = Math.max(0, ...Array.from(examples.keys(), (name) => name.length))

@@ -14,6 +14,13 @@ describe("examples", () => {
     assert.deepStrictEqual(names("examples", ".ts"), names(outputs, ".txt"))
   })
 
+  it("are listed, each with a sentence that says what it shows", async () => {
+    const { stdout } = await promisify(execFile)("npm", ["run", "--silent", "example", "--", "--list"])
+    for (const name of [...names("examples", ".ts"), "drill"]) {
+      assert.match(stdout, new RegExp(`^  ${name} +[A-Z][^\\n]+\\.$`, "m"))
+    }
+  })
+
   for (const name of names("examples", ".ts")) {
     it(`${name} runs, importing the package by its name, and says what it should`, async () => {
       const { stderr, stdout } = await promisify(execFile)("npm", ["run", "--silent", "example", "--", name])

@@ -128,7 +128,7 @@ const module_ = "ErrorReports.layer"
  * @category layers
  * @since 0.1.0
  */
-export const layer = <const H extends Handlers<Report, unknown> = readonly []>(
+export const layer = <const H extends Handlers<Report, unknown> = Handlers<Report>>(
   options: Options<H> = {}
 ): Layer.Layer<ErrorReports, never, Resilience | Services<H>> => {
   onlyKeys(module_, options, ["handlers", "every", "reports", "groups", "messages"])

@@ -111,8 +111,8 @@ export const defaultRules: ReadonlyArray<Alerts.Rule> = [
  * @since 0.1.0
  */
 export const layer = <
-  const A extends Handlers<Alerts.Alert, unknown> = readonly [],
-  const R extends Handlers<ErrorReports.Report, unknown> = readonly []
+  const A extends Handlers<Alerts.Alert, unknown> = Handlers<Alerts.Alert>,
+  const R extends Handlers<ErrorReports.Report, unknown> = Handlers<ErrorReports.Report>
 >(
   options: Options<A, R> = {}
 ): Layer.Layer<

@@ -60,6 +60,19 @@ export type AtOnce = [
   Expect<Equal<typeof told, Layer.Layer<All, never, Resilience.Resilience | HttpClient.HttpClient | Pager>>>
 ]
 
+// handlers on the spot know what they are told, and what they need is asked for
+const onTheSpot = Observability.layer({
+  alerts: { handlers: [({ state }) => Effect.map(Pager, () => state === "raised")] },
+  errorReports: { handlers: [({ frames }) => Effect.succeed(frames.length)] }
+})
+const reportedOnTheSpot = ErrorReports.layer({ handlers: [({ frames }) => Effect.map(Pager, () => frames.length)] })
+export type OnTheSpot = [
+  Expect<Equal<typeof onTheSpot, Layer.Layer<All, never, Resilience.Resilience | Pager>>>,
+  Expect<
+    Equal<typeof reportedOnTheSpot, Layer.Layer<ErrorReports.ErrorReports, never, Resilience.Resilience | Pager>>
+  >
+]
+
 // @ts-expect-error alerts without anybody to tell
 Observability.layer({ alerts: {} })
 // @ts-expect-error there is no such option
