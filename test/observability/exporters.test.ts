@@ -1,11 +1,11 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Metric } from "effect"
+import { Effect, Layer, Logger, Metric } from "effect"
 import { FetchHttpClient, HttpClient, HttpRouter, HttpServer } from "effect/http"
 import { Otlp } from "effect/observability"
 import { spawnSync } from "node:child_process"
 import { Pipeline, Resilience } from "../../src/index.ts"
-import { Metrics } from "../../src/observability/index.ts"
+import { LogLines, Metrics } from "../../src/observability/index.ts"
 import * as TestServer from "../http/server.ts"
 import { boom, present } from "../support.ts"
 import { hostileNames } from "./names.ts"
@@ -168,6 +168,36 @@ describe("Metrics over OTLP", () => {
       }).pipe(
         Effect.provide(Layer.provideMerge(exporting, Layer.merge(measured, FetchHttpClient.layer)))
       )
+    }).pipe(fresh))
+
+  it.live("D7: are in the last export, as the program ends, where OTLP stands inside of them, and log lines in OTLP", () =>
+    Effect.gen(function*() {
+      const receiver = yield* TestServer.make
+      let told = ""
+      receiver.answer((request, response) => {
+        request.setEncoding("utf8").on("data", (text: string) => told += text)
+        request.on("end", () => TestServer.json(response, 200, {}))
+      })
+      // no export but the one at the end
+      const otlp = Otlp.layerJson({
+        baseUrl: receiver.url,
+        resource: { serviceName: "job" },
+        metricsExportInterval: "1 hour"
+      })
+      const live = LogLines.layer().pipe(
+        Layer.provideMerge(otlp),
+        Layer.provideMerge(Metrics.layer()),
+        Layer.provideMerge(Resilience.layer),
+        Layer.provide(FetchHttpClient.layer),
+        Layer.provide(Logger.layer([]))
+      )
+      yield* Effect.gen(function*() {
+        const { protect } = yield* Pipeline.make("billing", { retry: { times: 1, jitter: "none" } })
+        yield* Effect.exit(protect(boom, { operation: "charge" }))
+        yield* (yield* Metrics.Metrics).refresh
+      }).pipe(Effect.provide(live))
+      assert.include(told, "resilience_retries_total")
+      assert.include(told, "billing charge: gave up after 2 attempts (Boom)")
     }).pipe(fresh))
 })
 
