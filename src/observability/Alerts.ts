@@ -33,7 +33,7 @@ import {
   type View,
   watching
 } from "./internal/alertRules.ts"
-import { delivering } from "./internal/delivery.ts"
+import { checkedHandlers, delivering } from "./internal/delivery.ts"
 import { listening } from "./internal/listening.ts"
 import type { Handlers, Services } from "./Notify.ts"
 
@@ -243,13 +243,15 @@ export const layer = <const H extends Handlers<Alert, unknown>>(
   options: Options<H>
 ): Layer.Layer<never, never, Resilience | Services<H>> => {
   onlyKeys("Alerts.layer", options, ["rules", "handlers", "every"])
+  if (!Array.isArray(options.rules)) refuse("Alerts.layer", "rules", "a list of rules", options.rules)
   const rules = options.rules.map(checked)
+  const handlers = checkedHandlers("Alerts.layer", options.handlers)
   const every = positiveMillis("Alerts.layer", "every", options.every ?? "1 seconds")
   return Layer.effectDiscard(Effect.gen(function*() {
     const resilience = yield* Resilience
     const context = yield* Effect.context<never>()
     const clock = yield* Clock.Clock
-    const tell = yield* delivering<Alert, H>(options.handlers)
+    const tell = yield* delivering<Alert, H>(handlers)
 
     const watches = rules.map(({ concerns, name, settings }) =>
       watching(settings, episodes(name, settings.kind, concerns))

@@ -23,7 +23,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { flag, integer, onlyKeys, positiveMillis } from "../internal/options.ts"
 import { Resilience } from "../Resilience.ts"
-import { delivering } from "./internal/delivery.ts"
+import { checkedHandlers, delivering } from "./internal/delivery.ts"
 import { ErrorGroups } from "./internal/errorGroups.ts"
 import { listening } from "./internal/listening.ts"
 import type { Handlers, Services } from "./Notify.ts"
@@ -132,6 +132,7 @@ export const layer = <const H extends Handlers<Report, unknown> = Handlers<Repor
   options: Options<H> = {}
 ): Layer.Layer<ErrorReports, never, Resilience | Services<H>> => {
   onlyKeys(module_, options, ["handlers", "every", "reports", "groups", "messages"])
+  const handlers = checkedHandlers<H | readonly []>(module_, options.handlers ?? [])
   const every = positiveMillis(module_, "every", options.every ?? "1 minutes")
   const reports = integer(module_, "reports", options.reports ?? 100, 1)
   const most = integer(module_, "groups", options.groups ?? 500, 1)
@@ -140,7 +141,7 @@ export const layer = <const H extends Handlers<Report, unknown> = Handlers<Repor
     ErrorReports,
     Effect.gen(function*() {
       const resilience = yield* Resilience
-      const report = yield* delivering<Report, H | readonly []>(options.handlers ?? [])
+      const report = yield* delivering<Report, H | readonly []>(handlers)
       const groups = new ErrorGroups({ most, reports, messages, report })
       yield* listening(resilience, (event) => {
         if (event._tag === "Attempted" && event.outcome === "Failure") groups.add(event)

@@ -13,7 +13,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Redacted from "effect/Redacted"
 import * as ResilientHttpClient from "../http/ResilientHttpClient.ts"
-import { nonEmpty, onlyKeys, optionalFunction, refuse } from "../internal/options.ts"
+import { nonEmpty, onlyKeys, optionalFunction } from "../internal/options.ts"
 import * as Pipeline from "../Pipeline.ts"
 import type { Resilience } from "../Resilience.ts"
 
@@ -107,8 +107,8 @@ const defaultPipeline = {
 
 const urlOf = (url: WebhookOptions["url"]): URL => {
   const text = String(Redacted.isRedacted(url) ? Redacted.value(url) : url)
-  // the text of a bad one is not shown: it may hold a secret
-  return URL.canParse(text) ? new URL(text) : refuse(module_, "url", "an absolute URL", "something else")
+  if (URL.canParse(text)) return new URL(text)
+  throw new RangeError(`${module_}: url must be an absolute URL; it is not shown, since it may hold a secret`)
 }
 
 const text = (value: string | Redacted.Redacted<string>): string =>

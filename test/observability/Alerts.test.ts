@@ -293,7 +293,10 @@ describe("Alerts", () => {
       [of({ kind: "error-rate", threshold: 0 }), "threshold must be above 0 and at most 1"],
       [of({ kind: "limit-shrinking", to: 2 }), "to must be above 0 and at most 1"],
       [of({ kind: "opened", pipelines: "p" }), "pipelines must be a list of names"],
-      [() => Notify.webhook({ url: "/hooks/secret" }), "url must be an absolute URL, got \"something else\""]
+      [() => Notify.webhook({ url: "/hooks/secret" }), "Notify.webhook: url must be an absolute URL; it is not shown"],
+      [() => Alerts.layer({ handlers: [] } as never), "Alerts.layer: rules must be a list of rules, got undefined"],
+      [() => Alerts.layer({ rules: [] } as never), "Alerts.layer: handlers must be a list of functions"],
+      [() => Alerts.layer({ rules: [], handlers: ["hunter2"] } as never), "such as Notify.webhook(...)"]
     ])
   })
 })

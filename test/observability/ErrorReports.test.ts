@@ -207,6 +207,7 @@ describe("ErrorReports", () => {
       [() => ErrorReports.layer({ every: 0 }), "ErrorReports.layer: every must be a finite duration above zero"],
       [() => ErrorReports.layer({ reports: 0 }), "reports must be an integer >= 1"],
       [() => ErrorReports.layer({ groups: 1.5 }), "groups must be an integer >= 1"],
+      [() => ErrorReports.layer({ handlers: {} } as never), "ErrorReports.layer: handlers must be a list of functions"],
       [() => ErrorReports.layer({ message: true } as never), "unknown option \"message\""]
     ])
   })

@@ -115,7 +115,9 @@ describe("Observability", () => {
       // @ts-expect-error: another function's
       [() => Observability.layerRoutes({ alerts: {} }), "Observability.layerRoutes"],
       // @ts-expect-error: nobody to tell
-      [() => Observability.layer({ alerts: { handler: [] } }), "Alerts.layer"]
+      [() => Observability.layer({ alerts: { handler: [] } }), "Alerts.layer: unknown option \"handler\""],
+      // @ts-expect-error: nobody to tell
+      [() => Observability.layer({ alerts: {} }), "Alerts.layer: handlers must be a list"]
     ])
   })
 })

@@ -13,6 +13,15 @@ const capacity = 1_000
 /** The longest that a handler may take for one. */
 const longest = "1 minutes"
 
+/** The handlers, if they are some. What they are instead is not shown: it may be the url of a webhook. */
+export const checkedHandlers = <H extends ReadonlyArray<unknown>>(module: string, handlers: H): H => {
+  const isHandler = (one: unknown) => typeof one === "function" || Effect.isEffect(one)
+  if (Array.isArray(handlers) && handlers.every(isHandler)) return handlers
+  throw new RangeError(
+    `${module}: handlers must be a list of functions, or of effects that make one, such as Notify.webhook(...)`
+  )
+}
+
 /** Makes and starts the handlers; what is returned never fails and never waits. */
 export const delivering = <N extends Notification, H extends Handlers<N, unknown>>(
   handlers: H
