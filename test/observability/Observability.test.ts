@@ -3,8 +3,8 @@ import { Context, Effect, Layer, Logger, Metric, Redacted } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { TestClock } from "effect/testing"
 import { Pipeline, Resilience } from "../../src/index.ts"
-import { ErrorReports, Metrics, Notify, Observability, Recoveries } from "../../src/observability/index.ts"
-import { assertRefused, boom, pauses } from "../support.ts"
+import { Alerts, ErrorReports, Metrics, Notify, Observability, Recoveries } from "../../src/observability/index.ts"
+import { assertRefused, boom, pauses, present } from "../support.ts"
 
 const trip = { kind: "consecutive", failures: 1 } as const
 
@@ -107,6 +107,29 @@ describe("Observability", () => {
       assert.strictEqual(yield* open({ authorization: "Bearer a-token-of-olga" }), 200)
       yield* Effect.promise(dispose)
     }).pipe(fresh))
+
+  it.effect("B6: logs by the loggers around the program, as JSON where these write it", () => {
+    const lines: Array<string> = []
+    const json = Logger.layer([Logger.map(Logger.formatJson, (line) => lines.push(line))])
+    return Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("billing", { circuitBreaker: { trip, open: "30 seconds" } })
+      yield* Effect.exit(protect(boom))
+      yield* TestClock.adjust("1 second")
+      const { annotations, level, message }: Record<string, unknown> = JSON.parse(present(lines[0]))
+      assert.strictEqual(level, "ERROR")
+      assert.strictEqual(message, "billing: circuit breaker opened (Boom), next probe in 30s")
+      assert.deepStrictEqual(annotations, { event: "CircuitOpened", service: "billing", error: "Boom", state: "open" })
+    }).pipe(
+      Effect.provide(Observability.layer().pipe(Layer.provideMerge(Resilience.layer))),
+      Effect.provide(json),
+      fresh
+    )
+  })
+
+  it("watches by every kind of rule but the one that has no default", () => {
+    const kinds = Observability.defaultRules.map(({ kind }) => kind)
+    assert.sameMembers([...kinds, "open-longer"], [...Alerts.Alert.fields.kind.literals])
+  })
 
   it("refuses options that there are not", () => {
     assertRefused([
