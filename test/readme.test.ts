@@ -1,6 +1,8 @@
 /** What README.md says of the package as a whole. Its examples are run by `npm run check:docs`. */
 import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
 import { readFileSync } from "node:fs"
+import { StatusApi } from "../src/observability/index.ts"
 import { present } from "./support.ts"
 
 const readme = readFileSync("README.md", "utf8")
@@ -22,6 +24,12 @@ describe("README.md", () => {
       assert.deepStrictEqual(named.toSorted(), modules.toSorted())
     })
   }
+
+  it("shows control by hand in the form that the status API takes", () => {
+    const actions = Array.from(readme.matchAll(/(?<=['`])\{ "action": .*?\}(?=['`])/g), ([action]) => action)
+    assert.strictEqual(actions.length, 2)
+    for (const action of actions) Schema.decodeUnknownSync(StatusApi.Action)(JSON.parse(action))
+  })
 
   it("links to headings and files that there are", () => {
     const prose = readme.replaceAll(/^```[^]*?^```/gm, "")

@@ -183,9 +183,8 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
 }
 
 /**
- * Answers `GET /metrics`, or another path, in Prometheus' text format. It says
- * nothing to nobody in particular: put it behind what keeps strangers from internal
- * addresses.
+ * Answers `GET /metrics`, or another path, in Prometheus' text format. It asks for no
+ * token: keep it on an address that only your own can reach, as `StatusPort` does.
  *
  * @example
  * ```ts

@@ -126,6 +126,29 @@ describe("Observability", () => {
     )
   })
 
+  it.effect("sees the pipelines of the Resilience that it is given, and of no other", () => {
+    class Billing extends Pipeline.Service<Billing>()("billing", {}) {}
+    const seen = (watched: Layer.Layer<Resilience.Resilience>, used: Layer.Layer<Resilience.Resilience>) =>
+      Effect.gen(function*() {
+        yield* (yield* Billing).protect(Effect.void)
+        return (yield* (yield* Metrics.Metrics).prometheus()).includes(
+          "resilience_attempts_total{pipeline=\"billing\"}"
+        )
+      }).pipe(
+        Effect.provide(Layer.merge(
+          Layer.provide(Billing.layer, used),
+          Layer.provide(Observability.layer({ logLines: false }), watched)
+        )),
+        fresh
+      )
+    return Effect.gen(function*() {
+      const kept = Resilience.layerTest()
+      assert.isTrue(yield* seen(kept, kept))
+      assert.isTrue(yield* seen(Resilience.layer, Resilience.layer))
+      assert.isFalse(yield* seen(Resilience.layerTest(), Resilience.layerTest()))
+    })
+  })
+
   it("watches by every kind of rule but the one that has no default", () => {
     const kinds = Observability.defaultRules.map(({ kind }) => kind)
     assert.sameMembers([...kinds, "open-longer"], [...Alerts.Alert.fields.kind.literals])
