@@ -76,4 +76,4 @@ const program = Effect.gen(function*() {
   yield* Console.log(`recoveries: ${recovery.recoveries}, on average after ${recovery.meanTimeToRecovery / 1_000} s`)
 })
 
-await program.pipe(Effect.provide(live), Effect.provide(TestClock.layer()), Effect.runPromise)
+await program.pipe(Effect.provide(Layer.provideMerge(live, TestClock.layer())), Effect.runPromise)
