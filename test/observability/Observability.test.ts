@@ -120,8 +120,7 @@ describe("Observability", () => {
       assert.strictEqual(message, "billing: circuit breaker opened (Boom), next probe in 30s")
       assert.deepStrictEqual(annotations, { event: "CircuitOpened", service: "billing", error: "Boom", state: "open" })
     }).pipe(
-      Effect.provide(Observability.layer().pipe(Layer.provideMerge(Resilience.layer))),
-      Effect.provide(json),
+      Effect.provide(Observability.layer().pipe(Layer.provideMerge(Resilience.layer), Layer.provideMerge(json))),
       fresh
     )
   })
