@@ -262,6 +262,8 @@ export type Transition =
     readonly from: "Closed" | "HalfOpen"
     /** How long it will stay open. */
     readonly openFor: Duration.Duration
+    /** Whether failures opened it, or calls that were slow. */
+    readonly because: "failures" | "slow"
   })
   | (OfBreaker & { readonly to: "HalfOpen"; readonly from: "Open" })
   | (ByCall & { readonly to: "Closed"; readonly from: "HalfOpen" })

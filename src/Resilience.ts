@@ -11,9 +11,9 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as AdaptiveLimit from "./AdaptiveLimit.ts"
 import * as Bulkhead from "./Bulkhead.ts"
@@ -21,18 +21,20 @@ import * as CacheFallback from "./CacheFallback.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import * as Hedge from "./Hedge.ts"
 import type { Listener } from "./internal/breakerCell.ts"
-import { Current as CurrentCall } from "./internal/call.ts"
+import * as call from "./internal/call.ts"
 import { differences, isSame } from "./internal/differences.ts"
 import { reasonOf } from "./internal/exit.ts"
+import { kinds, Listeners } from "./internal/listeners.ts"
 import { openTime } from "./internal/openTime.ts"
 import { oneOf, onlyKeys } from "./internal/options.ts"
 import { script } from "./internal/script.ts"
+import { subscribe as makeSubscription } from "./internal/subscription.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import * as KeyedCircuitBreaker from "./KeyedCircuitBreaker.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Pipeline from "./Pipeline.ts"
 import * as RateLimit from "./RateLimit.ts"
-import type { ResilienceEvent } from "./ResilienceEvent.ts"
+import type { Kind, OfKind, ResilienceEvent } from "./ResilienceEvent.ts"
 import * as RetryBudget from "./RetryBudget.ts"
 import * as Throttle from "./Throttle.ts"
 
@@ -115,10 +117,20 @@ export interface Parts {
  * @category references
  * @since 0.1.0
  */
-export const CurrentRequestId: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
-  "effect-resilience/Resilience/CurrentRequestId",
-  { defaultValue: () => undefined }
-)
+export const CurrentRequestId: Context.Reference<string | undefined> = call.CurrentRequestId
+
+/**
+ * Events as they happen, for one who reads them at his own pace.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Subscription<out Event> {
+  /** To be run once: an event is read by one reader alone. It ends with the scope of the subscription. */
+  readonly events: Stream.Stream<Event>
+  /** How many events were lost so far, because too many were waiting. */
+  readonly lost: number
+}
 
 type SnapshotOf<Part> = Part extends { readonly snapshot: Effect.Effect<infer Snapshot> } ? Snapshot : never
 
@@ -157,19 +169,48 @@ export class Resilience extends Context.Service<Resilience, {
   /** What can be read off all policies and pipelines, by name. */
   readonly snapshots: Effect.Effect<ReadonlyArray<Snapshot>>
   /**
-   * What happens, from the moment the stream is run. A listener that is slow
-   * loses the oldest events; it never slows a call.
+   * All that happens, from the moment the stream is run. Events of every attempt
+   * and of every call are made for it: where some kinds are enough, `subscribe` to
+   * these. A listener that is slow loses the oldest events; it never slows a call.
    */
   readonly events: Stream.Stream<ResilienceEvent>
   /**
-   * Tells the listeners, if there are any; the event is only made for them. It is
-   * given the time and the number of the call that is running. For policies of
-   * one's own, which call it within a running effect, or say by which fiber.
+   * The events of these kinds, from now on until the scope ends. Those that wait to
+   * be read are 4,096 at most: a subscriber that is slow loses the oldest, never
+   * slows a call, and can read how many it has lost. `wanted` leaves out others
+   * before they wait; it runs within the call. Unknown kinds throw a `RangeError`.
    */
-  readonly publish: (
-    event: (at: number, call: number) => ResilienceEvent,
+  readonly subscribe: <const K extends Kind>(
+    kinds: ReadonlyArray<K>,
+    wanted?: (event: OfKind<K>) => boolean
+  ) => Effect.Effect<Subscription<OfKind<K>>, never, Scope.Scope>
+  /**
+   * Calls a function with each event of these kinds, at once and within the call
+   * that it tells of, from now on until the scope ends. It loses none, and delays
+   * calls by what it takes: it is for counters, and for what hands events on. What
+   * it throws is dropped. Unknown kinds throw a `RangeError`.
+   */
+  readonly listen: <const K extends Kind>(
+    kinds: ReadonlyArray<K>,
+    on: (event: OfKind<K>) => void
+  ) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * Tells those who listen to that kind, if there are any; the event is only made
+   * for them. It is given the time and the number of the call that is running. For
+   * policies of one's own, which call it within a running effect, or say by which
+   * fiber.
+   */
+  readonly publish: <K extends Kind>(
+    kind: K,
+    event: (at: number, call: number) => OfKind<K>,
     by?: Fiber.Fiber<unknown, unknown>
   ) => void
+  /**
+   * Who listens to what.
+   *
+   * @internal
+   */
+  readonly listeners: Listeners
   /**
    * The pipeline of that name, where it was made with the same options.
    *
@@ -187,7 +228,8 @@ export class Resilience extends Context.Service<Resilience, {
    */
   readonly adopt: (pipeline: Pipeline.Pipeline<Pipeline.PipelineError>) => Pipeline.Pipeline<Pipeline.PipelineError>
   /**
-   * A call of that fiber, with the number that its events share where somebody listens.
+   * A call of that fiber, with the number that its events share where somebody
+   * listens to anything about calls.
    *
    * @internal
    */
@@ -284,8 +326,9 @@ const testMode = (options: TestOptions): TestMode => {
   }
 }
 
-/** Events that a slow listener may be behind before it loses the oldest. */
-const eventCapacity = 4096
+const checkKinds = (module: string, wanted: ReadonlyArray<Kind>): void => {
+  for (const kind of wanted) oneOf(module, "kinds", kind, kinds)
+}
 
 type Makers = { readonly [K in keyof Parts]: (name: string, settings: Parts[K]["settings"]) => Parts[K] }
 
@@ -302,45 +345,61 @@ const make = Effect.fnUntraced(function*(options: {
 }) {
   const { phases = {}, test, tuning = {} } = options
   const scope = yield* Effect.scope
-  const pubsub = yield* PubSub.sliding<ResilienceEvent>(eventCapacity)
   const pipelines = new Map<string, Pipeline.Pipeline<Pipeline.PipelineError>>()
-  let listeners = 0
-  let calls = 0
+  const listeners = new Listeners()
 
-  const publish: Resilience["Service"]["publish"] = (event, fiber = Fiber.getCurrent()) => {
-    if (listeners === 0 || fiber === undefined) return
-    const told = event(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), fiber.getRef(CurrentCall)?.id ?? 0)
-    const requestId = fiber.getRef(CurrentRequestId)
-    const made = requestId !== undefined && "call" in told ? { ...told, requestId } : told
-    // for a full one only the effect makes room, and without it all listeners would lose what is new
-    if (!PubSub.publishUnsafe(pubsub, made)) Effect.runSyncWith(fiber.context)(PubSub.publish(pubsub, made))
+  const listen: Resilience["Service"]["listen"] = (kinds, on) => {
+    checkKinds("Resilience.listen", kinds)
+    return Effect.asVoid(Effect.acquireRelease(Effect.sync(() => listeners.add(kinds, on)), Effect.sync))
   }
 
-  const onTransition = (pipeline: string): Listener => (transition, by) =>
-    publish((at): ResilienceEvent => {
-      const common = { at, pipeline, ...(transition.key === undefined ? {} : { key: transition.key }) }
-      switch (transition.to) {
-        case "Open": {
-          const { exit, from, openFor } = transition
-          const reason = exit === undefined ? {} : { reason: reasonOf(exit) }
-          return { _tag: "CircuitOpened", ...common, from, openFor, ...reason }
-        }
-        case "HalfOpen":
-          return { _tag: "CircuitHalfOpened", ...common }
-        case "Closed":
-          return { _tag: "CircuitClosed", ...common }
-        case "Forced":
-          return { _tag: "CircuitForced", ...common, mode: transition.mode }
-        case "Released":
-          return { _tag: "CircuitReleased", ...common, state: transition.state }
-        case "Reset":
-          return { _tag: "CircuitReset", ...common }
-        case "Restored":
-          return { _tag: "CircuitRestored", ...common, state: transition.state }
-        case "ThresholdPassed":
-          return { _tag: "CircuitThresholdPassed", ...common }
+  const subscribe: Resilience["Service"]["subscribe"] = (kinds, wanted) => {
+    checkKinds("Resilience.subscribe", kinds)
+    return makeSubscription(listeners, kinds, wanted)
+  }
+
+  const onTransition = (pipeline: string): Listener => (transition, by) => {
+    const common = (at: number) => ({
+      at,
+      pipeline,
+      ...(transition.key === undefined ? {} : { key: transition.key })
+    })
+    switch (transition.to) {
+      case "Open": {
+        const { because, exit, from, openFor } = transition
+        const reason = exit?._tag === "Failure" ? { reason: reasonOf(exit) } : {}
+        const opened = (at: number) => ({
+          _tag: "CircuitOpened" as const,
+          ...common(at),
+          from,
+          openFor,
+          because,
+          ...reason
+        })
+        return listeners.tell("CircuitOpened", opened, by)
       }
-    }, by)
+      case "HalfOpen":
+        return listeners.tell("CircuitHalfOpened", (at) => ({ _tag: "CircuitHalfOpened", ...common(at) }), by)
+      case "Closed":
+        return listeners.tell("CircuitClosed", (at) => ({ _tag: "CircuitClosed", ...common(at) }), by)
+      case "Forced": {
+        const { mode } = transition
+        return listeners.tell("CircuitForced", (at) => ({ _tag: "CircuitForced", ...common(at), mode }), by)
+      }
+      case "Released": {
+        const { state } = transition
+        return listeners.tell("CircuitReleased", (at) => ({ _tag: "CircuitReleased", ...common(at), state }), by)
+      }
+      case "Reset":
+        return listeners.tell("CircuitReset", (at) => ({ _tag: "CircuitReset", ...common(at) }), by)
+      case "Restored": {
+        const { state } = transition
+        return listeners.tell("CircuitRestored", (at) => ({ _tag: "CircuitRestored", ...common(at), state }), by)
+      }
+      case "ThresholdPassed":
+        return listeners.tell("CircuitThresholdPassed", (at) => ({ _tag: "CircuitThresholdPassed", ...common(at) }), by)
+    }
+  }
 
   const initial = (
     name: string,
@@ -433,26 +492,16 @@ const make = Effect.fnUntraced(function*(options: {
       return named(pipeline.name, pipeline.declared) ?? pipeline
     },
     numbered: (self, fiber) => {
-      if (listeners > 0) return Effect.provideService(self, CurrentCall, { id: ++calls, attempts: 0 })
+      if (listeners.calls) return Effect.provideService(self, call.Current, { id: listeners.number(), attempts: 0 })
       // within another call that has a number, it is not that one
-      return fiber.getRef(CurrentCall) === undefined ? self : Effect.provideService(self, CurrentCall, undefined)
+      return fiber.getRef(call.Current) === undefined ? self : Effect.provideService(self, call.Current, undefined)
     },
     snapshots,
-    events: Stream.unwrap(
-      Effect.as(
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            listeners++
-          }),
-          () =>
-            Effect.sync(() => {
-              listeners--
-            })
-        ),
-        Stream.fromPubSub(pubsub)
-      )
-    ),
-    publish,
+    events: Stream.unwrap(Effect.map(subscribe(kinds), ({ events }) => events)),
+    subscribe,
+    listen,
+    publish: (kind, event, by) => listeners.tell(kind, event, by),
+    listeners,
     tuning: new Map(Object.entries(tuning)),
     test
   })

@@ -28,6 +28,30 @@ const ofCall = {
   requestId: Schema.optionalKey(Schema.String)
 }
 
+/** The policies that refuse. */
+const Refuser = Schema.Literals(["circuitBreaker", "bulkhead", "rateLimit", "adaptiveLimit", "throttle"])
+
+/**
+ * A call has ended, after `elapsed`: all its attempts, the waits between them and
+ * for limits, without its cache and its fallback, as `Pipeline.Counts` counts it.
+ * What was interrupted is `Ignored`. The call of a stream ends with the stream. Of
+ * policies that stand alone, without a pipeline, nothing is told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CallEnded = Schema.TaggedStruct("CallEnded", {
+  ...ofCall,
+  outcome: Schema.Literals(["Success", "Failure", "Overload", "Ignored"]),
+  elapsed: Schema.DurationFromMillis,
+  /** How many of its attempts have ended. Those that were refused do not count. */
+  attempts: Schema.Int,
+  /** Which policy has refused it, where it ended with that. */
+  refusedBy: Schema.optionalKey(Refuser),
+  /** The error or the defect, where there is one. */
+  reason: Schema.optionalKey(Schema.Defect())
+})
+
 /**
  * An attempt has ended, after `elapsed`, its waits for limits included. One that
  * was refused is not told as an attempt, but by `Refused`.
@@ -120,7 +144,7 @@ export const HedgeWon = Schema.TaggedStruct("HedgeWon", {
  */
 export const Refused = Schema.TaggedStruct("Refused", {
   ...ofCall,
-  by: Schema.Literals(["circuitBreaker", "bulkhead", "rateLimit", "adaptiveLimit", "throttle"]),
+  by: Refuser,
   /** When it is worth asking again, where that is known. */
   retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
 })
@@ -195,7 +219,9 @@ export const CircuitOpened = Schema.TaggedStruct("CircuitOpened", {
   /** Whether it was closed before, or a probe has failed. */
   from: Schema.Literals(["Closed", "HalfOpen"]),
   openFor: Schema.DurationFromMillis,
-  /** The error, the defect or the result of the call that opened it, if it was one. */
+  /** Whether failures opened it, or calls that were slow. */
+  because: Schema.Literals(["failures", "slow"]),
+  /** The error or the defect of the call that opened it, if it ended with one. What a call has answered is not told. */
   reason: Schema.optionalKey(Schema.Defect())
 })
 
@@ -279,6 +305,7 @@ export const Reconfigured = Schema.TaggedStruct("Reconfigured", common)
  * @since 0.1.0
  */
 export const ResilienceEvent = Schema.Union([
+  CallEnded,
   Attempted,
   Retrying,
   RetryDeclined,
@@ -309,3 +336,19 @@ export const ResilienceEvent = Schema.Union([
  * @since 0.1.0
  */
 export type ResilienceEvent = typeof ResilienceEvent.Type
+
+/**
+ * The kinds of events, as their tags name them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Kind = ResilienceEvent["_tag"]
+
+/**
+ * The events of some kinds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OfKind<K extends Kind> = Extract<ResilienceEvent, { readonly _tag: K }>

@@ -259,7 +259,14 @@ describe("CircuitBreaker: a half-open phase that lasts too long", () => {
       yield* TestClock.adjust("12 seconds")
       assert.deepInclude(yield* breaker.snapshot, { state: "Open", openings: 2, retryAfter: Duration.seconds(3) })
       assert.deepStrictEqual(told, [
-        { to: "Open", from: "HalfOpen", openFor: Duration.seconds(5), exit: undefined, key: undefined }
+        {
+          to: "Open",
+          from: "HalfOpen",
+          openFor: Duration.seconds(5),
+          because: "failures",
+          exit: undefined,
+          key: undefined
+        }
       ])
     }))
 
@@ -503,7 +510,14 @@ describe("CircuitBreaker: manual control", () => {
       yield* feed(breaker, "S")
       const failure = Exit.fail(new Boom({ n: 0 }))
       assert.deepStrictEqual<unknown>(told, [
-        { to: "Open", from: "Closed", openFor: Duration.seconds(5), exit: failure, key: undefined },
+        {
+          to: "Open",
+          from: "Closed",
+          openFor: Duration.seconds(5),
+          because: "failures",
+          exit: failure,
+          key: undefined
+        },
         { to: "HalfOpen", from: "Open", key: undefined },
         { to: "Closed", from: "HalfOpen", exit: Exit.void, key: undefined }
       ])

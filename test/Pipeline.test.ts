@@ -464,6 +464,7 @@ describe("Pipeline: events", () => {
           pipeline: "quotes",
           from: "Closed",
           openFor: Duration.seconds(10),
+          because: "failures",
           reason: timedOut
         },
         { _tag: "TimedOut", at: 8_000, ...of(2), limit: "attempt" },
@@ -483,6 +484,7 @@ describe("Pipeline: events", () => {
           pipeline: "quotes",
           from: "HalfOpen",
           openFor: Duration.seconds(10),
+          because: "failures",
           reason: boom
         },
         { _tag: "RetryDeclined", at: 18_000, ...of(4), attempt: 1, because: "circuitBreaker", reason: boom }

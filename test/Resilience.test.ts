@@ -105,7 +105,7 @@ describe("Resilience: events", () => {
       const resilience = yield* Resilience.Resilience
       let made = 0
       const publish = Effect.sync(() =>
-        resilience.publish((at) => {
+        resilience.publish("CircuitClosed", (at) => {
           made++
           return { _tag: "CircuitClosed", at, pipeline: "p" }
         })
@@ -134,7 +134,9 @@ describe("Resilience: events", () => {
         Stream.runForEach(({ at }) => Effect.andThen(Queue.take(gate), Effect.sync(() => seen.push(at)))),
         start
       )
-      const publish = Effect.sync(() => resilience.publish((at) => ({ _tag: "CircuitClosed", at, pipeline: "p" })))
+      const publish = Effect.sync(() =>
+        resilience.publish("CircuitClosed", (at) => ({ _tag: "CircuitClosed", at, pipeline: "p" }))
+      )
       for (let at = 0; at < 5_000; at++) {
         yield* publish
         yield* TestClock.adjust(1)
@@ -181,7 +183,15 @@ describe("Resilience: events", () => {
       },
       { _tag: "Refused", at: 1, pipeline: "p", operation: "o", call: 1, by: "circuitBreaker" },
       { _tag: "TimedOut", at: 1, pipeline: "p", operation: "o", call: 1, limit: "deadline" },
-      { _tag: "CircuitOpened", at: 1, pipeline: "p", from: "Closed", openFor: Duration.seconds(1), reason: "down" },
+      {
+        _tag: "CircuitOpened",
+        at: 1,
+        pipeline: "p",
+        from: "Closed",
+        openFor: Duration.seconds(1),
+        because: "failures",
+        reason: "down"
+      },
       { _tag: "CircuitHalfOpened", at: 1, pipeline: "p" },
       { _tag: "CircuitClosed", at: 1, pipeline: "p" }
     ]

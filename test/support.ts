@@ -153,13 +153,16 @@ export const manualClock = (sleep: (millis: number) => Effect.Effect<void> = () 
   }
 }
 
-/** Everything that a service tells from now on, but for the end of every attempt unless that is wanted. */
+/** Everything that a service tells from now on, but for the ends of attempts and of calls unless these are wanted. */
 export const listen = Effect.fnUntraced(function*(
   resilience: Resilience.Resilience["Service"],
-  wanted: { readonly attempts: boolean } = { attempts: false }
+  wanted: { readonly attempts?: boolean; readonly calls?: boolean } = {}
 ) {
   const events: Array<ResilienceEvent.ResilienceEvent> = []
-  const told = Stream.filter(resilience.events, ({ _tag }) => wanted.attempts || _tag !== "Attempted")
+  const told = Stream.filter(
+    resilience.events,
+    ({ _tag }) => _tag === "Attempted" ? wanted.attempts === true : _tag !== "CallEnded" || wanted.calls === true
+  )
   yield* start(Stream.runForEach(told, (event) => Effect.sync(() => events.push(event))))
   return events
 })

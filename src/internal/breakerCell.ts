@@ -221,7 +221,7 @@ export abstract class Cell implements Place {
     }
     const event: Event = { _tag: "End", generation, outcome: outcome._tag, slow, openFor: this.openFor(outcome, by) }
     const next = transition(settings, phase, event, this.windows ?? noCalls, now)
-    if (next !== phase) this.move(phase, next, exit, now, by)
+    if (next !== phase) this.move(phase, next, exit, now, by, outcome)
   }
 
   private asked(phase: Phase, now: number): Phase {
@@ -338,7 +338,8 @@ export abstract class Cell implements Place {
     next: Phase,
     exit: Exit.Exit<unknown, unknown> | undefined,
     at: number,
-    by: Timekeeper
+    by: Timekeeper,
+    outcome?: Outcome.Outcome
   ): void {
     this.phase = next
     if (next._tag === "Forced") return this.shared.tell({ to: "ThresholdPassed", exit, key: this.key }, by)
@@ -348,7 +349,12 @@ export abstract class Cell implements Place {
       history.opened++
       history.openSince ??= by.clock.currentTimeMillisUnsafe()
       const openFor = Duration.millis(next.until - at)
-      this.shared.tell({ to: "Open", from: before._tag, openFor, exit, key: this.key }, by)
+      const failed = before._tag === "HalfOpen"
+        // that of a probe that hung is not known
+        ? outcome === undefined || outcome._tag === "Failure"
+        : isAnyMet(this.shared.plan.settings.trip, this.windows ?? noCalls, true)
+      const because = failed ? "failures" : "slow"
+      this.shared.tell({ to: "Open", from: before._tag, openFor, because, exit, key: this.key }, by)
     } else if (next._tag === "Closed") {
       history.closed++
       history.openSince = undefined

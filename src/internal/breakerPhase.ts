@@ -120,12 +120,17 @@ const isMet = (trip: TripSettings, { against, calls }: Summary): boolean =>
     ? calls >= trip.minimumCalls && against / calls >= trip.threshold
     : against >= trip.failures
 
-/** Whether one of these trips is met. */
-export const isAnyMet = (trips: Settings["trip"], summaries: ReadonlyArray<Summary>): boolean => {
+/** Whether one of these trips is met, of those that do not look at slow calls where `exceptSlow` is set. */
+export const isAnyMet = (
+  trips: Settings["trip"],
+  summaries: ReadonlyArray<Summary>,
+  exceptSlow: boolean = false
+): boolean => {
   for (let n = 0; n < trips.length; n++) {
     const trip = trips[n]
     const summary = summaries[n]
-    if (trip !== undefined && summary !== undefined && isMet(trip, summary)) return true
+    if (trip === undefined || summary === undefined || (exceptSlow && trip.kind === "slow")) continue
+    if (isMet(trip, summary)) return true
   }
   return false
 }

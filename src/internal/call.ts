@@ -1,4 +1,4 @@
-/** The call of a pipeline that is running, for events: only set where somebody listens. */
+/** The call of a pipeline that is running, for events: only set where somebody listens to what happens in calls. */
 import * as Context from "effect/Context"
 
 interface Call {
@@ -8,5 +8,10 @@ interface Call {
 }
 
 export const Current = Context.Reference<Call | undefined>("effect-resilience/Resilience/CurrentCall", {
+  defaultValue: () => undefined
+})
+
+/** On whose behalf it is made. */
+export const CurrentRequestId = Context.Reference<string | undefined>("effect-resilience/Resilience/CurrentRequestId", {
   defaultValue: () => undefined
 })

@@ -86,7 +86,7 @@ const callOptions: ReadonlySet<string> = new Set<keyof CallOptions<unknown, unkn
 export const compose = (
   settings: Settings,
   parts: Parts,
-  { numbered, publish, test }: Resilience.Resilience["Service"],
+  { listeners, numbered, test }: Resilience.Resilience["Service"],
   counters: Counters,
   fuses: boolean
 ): Composition => {
@@ -212,7 +212,8 @@ export const compose = (
     retry,
     budget: retryBudget,
     sleeps: test === undefined || test.delays,
-    counters
+    counters,
+    listeners
   }
 
   /** The same call in one pass. */
@@ -237,7 +238,7 @@ export const compose = (
     })
   }
 
-  const reportsOf = (operation = "", span?: CallSpan) => new Reports(name, operation, own, counters, publish, span)
+  const reportsOf = (operation = "", span?: CallSpan) => new Reports(name, operation, own, counters, listeners, span)
 
   /** A call with its cache and its fallback. */
   const answered = <A, E, R>(

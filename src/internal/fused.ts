@@ -117,6 +117,8 @@ class Call<A, E, R> implements replay.Replay {
   private isNext = false
   private isStepping = false
   private isOver = false
+  /** Somebody wants to know how it ends. */
+  private isWatched = false
   private isCancelled = false
   /** What the caller is to be told once no step is under way: what it then does is no part of the call. */
   private outcome: Exit.Exit<A, E> | undefined = undefined
@@ -171,7 +173,8 @@ class Call<A, E, R> implements replay.Replay {
     const { total } = task
     const inherited = this.inherited = this.fiber.getRef(timeLimit.Current)
     this.limit = inherited?.isOver === true ? undefined : inherited
-    if (task.isTimed) this.now = this.startedAt = monotonicMillis(this.clock)
+    this.isWatched = task.listeners?.ends === true
+    if (task.isTimed || this.isWatched) this.now = this.startedAt = monotonicMillis(this.clock)
     if (total !== undefined) {
       const expiresAt = this.startedAt + total.millis
       if (this.limit === undefined || this.limit.expiresAt >= expiresAt) {
@@ -232,11 +235,11 @@ class Call<A, E, R> implements replay.Replay {
     const { counters, budget, options } = this.task
     if (budget !== undefined && this.course?.holdsPermit === true) budget.refundAt(monotonicMillis(this.clock))
     if (counters !== undefined) {
-      if (this.isGood(exit)) {
+      if (!this.isWatched && this.isGood(exit)) {
         counters.calls++
         counters.success++
       } else {
-        options.reports?.().called(exit, options.classify, this.fiber)
+        options.reports?.().called(exit, options.classify, this.fiber, this.isWatched ? this.startedAt : undefined)
       }
     }
   }
@@ -302,14 +305,17 @@ class Call<A, E, R> implements replay.Replay {
   // ---------------------------------------------------------------------------
 
   private attempt(): void {
-    const { bulkhead, budget, due, judged, options, place } = this.task
+    const { bulkhead, budget, due, judged, listeners, options, place } = this.task
+    this.watched = undefined
     this.isAttempting = true
     this.verdict = undefined
     if (budget !== undefined) {
       this.countedIn = budget
       if (this.course !== undefined) this.course.holdsPermit = false
     }
-    if (judged !== undefined) this.watched = watch(this.fiber, judged, due, this.standing)
+    if (listeners?.attempts === true && judged !== undefined) {
+      this.watched = watch(listeners, this.fiber, judged, due, this.standing)
+    }
     // an open breaker is looked at before anything is spent or awaited
     if (place !== undefined) {
       const refusal = place.peek().refusal(this)
@@ -404,7 +410,7 @@ class Call<A, E, R> implements replay.Replay {
     this.permit?.leave()
     this.permit = undefined
     if (counters !== undefined) {
-      if (exit._tag === "Success" && this.watched === undefined) counters.attempts++
+      if (exit._tag === "Success" && this.watched === undefined && !this.isWatched) counters.attempts++
       else options.reports?.().attempted(exit, this.watched, this.fiber)
     }
     if (this.result !== undefined) return this.finish(this.result)

@@ -7,6 +7,7 @@ import type { RetryBudget } from "../RetryBudget.ts"
 import type { Alarms } from "./alarms.ts"
 import { type Place, willRefuse } from "./breakerCell.ts"
 import type { Counters } from "./counters.ts"
+import type { Listeners } from "./listeners.ts"
 import type { Reports } from "./reports.ts"
 import type * as timeLimit from "./timeLimit.ts"
 
@@ -30,6 +31,7 @@ export interface Plan {
   /** Whether backoffs are really slept. Default: `true`. */
   readonly sleeps?: boolean | undefined
   readonly counters?: Counters | undefined
+  readonly listeners?: Listeners | undefined
 }
 
 /** What one protected effect adds. */
@@ -57,6 +59,7 @@ export class Task<A, E, R> {
   readonly budget: RetryBudget | undefined
   readonly sleeps: boolean
   readonly counters: Counters | undefined
+  readonly listeners: Listeners | undefined
   readonly place: Place | undefined
   readonly judged: Outcome.AttemptOptions<A, E> | undefined
   readonly due: number
@@ -76,6 +79,7 @@ export class Task<A, E, R> {
     this.budget = this.retry === undefined ? undefined : plan.budget
     this.sleeps = plan.sleeps !== false
     this.counters = plan.counters
+    this.listeners = plan.listeners
     this.place = options.place
     this.judged = options.judged
     this.due = options.due ?? Infinity

@@ -103,7 +103,7 @@ class LivePipeline implements Pipeline<PipelineError> {
     const settings = tune(name, declared, options)
     const change = Effect.map(build(settings, options, this.resilience, this.counters, this.fuses, true), (current) => {
       this.current = current
-      this.resilience.publish((at) => ({ _tag: "Reconfigured", at, pipeline: name }))
+      this.resilience.publish("Reconfigured", (at) => ({ _tag: "Reconfigured", at, pipeline: name }))
     })
     // parts and composition change together, whoever else changes them
     return Effect.uninterruptible(Effect.provideService(change, Scheduler.PreventSchedulerYield, true))

@@ -9,12 +9,12 @@ import type * as Chaos from "../Chaos.ts"
 import type * as Hedge from "../Hedge.ts"
 import * as Outcome from "../Outcome.ts"
 import type { Rejection } from "../Pipeline.ts"
-import type * as Resilience from "../Resilience.ts"
-import type { ResilienceEvent } from "../ResilienceEvent.ts"
+import type { Kind, OfKind } from "../ResilienceEvent.ts"
 import type * as Retry from "../Retry.ts"
 import { Current } from "./call.ts"
 import type { Counters } from "./counters.ts"
 import { reasonOf } from "./exit.ts"
+import type { Listeners } from "./listeners.ts"
 import { countOf } from "./outcomeTags.ts"
 import { isRejection, type OwnErrors } from "./ownErrors.ts"
 import { refusedBy } from "./refusals.ts"
@@ -35,7 +35,7 @@ export class Reports {
   private readonly operation: string
   private readonly own: OwnErrors
   private readonly counters: Counters
-  private readonly publish: Resilience.Resilience["Service"]["publish"]
+  private readonly listeners: Listeners
   private readonly span: CallSpan | undefined
 
   /** `span` is the one of the call, where it is traced: then they are of that call alone. */
@@ -44,60 +44,69 @@ export class Reports {
     operation: string,
     own: OwnErrors,
     counters: Counters,
-    publish: Resilience.Resilience["Service"]["publish"],
+    listeners: Listeners,
     span?: CallSpan
   ) {
     this.pipeline = pipeline
     this.operation = operation
     this.own = own
     this.counters = counters
-    this.publish = publish
+    this.listeners = listeners
     this.span = span
   }
 
-  private tell(event: (common: Common) => ResilienceEvent, by?: Fiber.Fiber<unknown, unknown>): void {
+  private tell<K extends Kind>(
+    kind: K,
+    event: (common: Common) => OfKind<K>,
+    by?: Fiber.Fiber<unknown, unknown>
+  ): void {
     const { operation, pipeline, span } = this
     if (span !== undefined) span.tell((call) => event({ ...call, pipeline, operation }))
-    this.publish((at, call) => event({ at, call, pipeline, operation }), by)
+    this.listeners.tell(kind, (at, call) => event({ at, call, pipeline, operation }), by)
   }
 
   readonly retry: Omit<Retry.Watch, "policy" | "sleeps" | "willRefuse"> = {
     retrying: ({ attempt, attempts, delay, reason }, caller) => {
       this.counters.retries++
-      this.tell((common) => ({ _tag: "Retrying", ...common, attempt, attempts, delay, reason }), caller)
+      this.tell("Retrying", (common) => ({ _tag: "Retrying", ...common, attempt, attempts, delay, reason }), caller)
     },
     declined: (because, { attempt, reason }, caller) =>
-      this.tell((common) => ({ _tag: "RetryDeclined", ...common, attempt, because, reason }), caller),
+      this.tell("RetryDeclined", (common) => ({ _tag: "RetryDeclined", ...common, attempt, because, reason }), caller),
     exhausted: ({ attempt, reason }, caller) => {
       this.counters.exhausted++
-      this.tell((common) => ({ _tag: "RetriesExhausted", ...common, attempts: attempt, reason }), caller)
+      this.tell(
+        "RetriesExhausted",
+        (common) => ({ _tag: "RetriesExhausted", ...common, attempts: attempt, reason }),
+        caller
+      )
     }
   }
 
   readonly hedge: Omit<Hedge.Watch, "willRefuse"> = {
     hedging: (hedge, caller) => {
       this.counters.hedges++
-      this.tell((common) => ({ _tag: "Hedged", ...common, hedge }), caller)
+      this.tell("Hedged", (common) => ({ _tag: "Hedged", ...common, hedge }), caller)
     },
-    won: (hedge, caller) => this.tell((common) => ({ _tag: "HedgeWon", ...common, hedge }), caller)
+    won: (hedge, caller) => this.tell("HedgeWon", (common) => ({ _tag: "HedgeWon", ...common, hedge }), caller)
   }
 
   readonly cache: CacheFallback.Watch = {
     hit: (age, isStale, failure) => {
       this.counters.cacheHits++
       const reason = failure === undefined ? {} : { reason: failure }
-      this.tell((common) => ({ _tag: "CacheHit", ...common, age, isStale, ...reason }))
+      this.tell("CacheHit", (common) => ({ _tag: "CacheHit", ...common, age, isStale, ...reason }))
     },
-    refreshFailed: (reason) => this.tell((common) => ({ _tag: "CacheRefreshFailed", ...common, reason }))
+    refreshFailed: (reason) =>
+      this.tell("CacheRefreshFailed", (common) => ({ _tag: "CacheRefreshFailed", ...common, reason }))
   }
 
   readonly chaos: Chaos.Watch = {
-    injected: (fault) => this.tell((common) => ({ _tag: "ChaosInjected", ...common, fault }))
+    injected: (fault) => this.tell("ChaosInjected", (common) => ({ _tag: "ChaosInjected", ...common, fault }))
   }
 
   readonly fellBack = (reason: unknown): void => {
     this.counters.fellBack++
-    this.tell((common) => ({ _tag: "FellBack", ...common, reason }))
+    this.tell("FellBack", (common) => ({ _tag: "FellBack", ...common, reason }))
   }
 
   /** One attempt: refusals, its timeout, and, where somebody listens, how it ended. */
@@ -107,7 +116,7 @@ export class Reports {
     due: number
   ): Effect.Effect<A, E, R> {
     const reported = Effect.withFiber<A, E, R>((fiber) => {
-      const watched = watch(fiber, judged, due)
+      const watched = watch(this.listeners, fiber, judged, due)
       return Effect.onExitPrimitive(self, (exit) => {
         this.attempted(exit, watched, fiber)
         return undefined
@@ -133,24 +142,36 @@ export class Reports {
     this.counters.attempts++
     if (error?._tag === "TimedOut" && error.limit !== "total") this.attemptTimedOut(error.limit, fiber)
     const running = fiber.getRef(Current)
-    if (watched === undefined || running === undefined) return
-    const attempt = ++running.attempts
-    const outcome = watched.attempt.outcome(exit)._tag
-    const elapsed = Duration.millis(monotonicMillis(watched.attempt.clock) - watched.startedAt)
-    const reason = exit._tag === "Success" ? {} : { reason: reasonOf(exit) }
-    this.tell((common) => ({ _tag: "Attempted", ...common, attempt, outcome, elapsed, ...reason }), fiber)
+    if (running === undefined) return
+    running.attempts++
+    if (watched !== undefined) this.attemptEnded(exit, watched, running.attempts, fiber)
+  }
+
+  private attemptEnded<A, E>(
+    exit: Exit.Exit<A, E>,
+    { attempt: judge, startedAt }: Watched<A, E>,
+    attempt: number,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): void {
+    const { operation, pipeline } = this
+    const outcome = judge.outcome(exit)._tag
+    const elapsed = Duration.millis(monotonicMillis(judge.clock) - startedAt)
+    this.listeners.tell("Attempted", (at, call) => {
+      const event = { _tag: "Attempted" as const, at, pipeline, operation, call, attempt, outcome, elapsed }
+      return exit._tag === "Success" ? event : { ...event, reason: reasonOf(exit) }
+    }, fiber)
   }
 
   private refused(error: Rejection, fiber: Fiber.Fiber<unknown, unknown>): void {
     this.counters.refused++
     const by = refusedBy[error._tag]
     const retryAfter = "retryAfter" in error && error.retryAfter !== undefined ? { retryAfter: error.retryAfter } : {}
-    this.tell((common) => ({ _tag: "Refused", ...common, by, ...retryAfter }), fiber)
+    this.tell("Refused", (common) => ({ _tag: "Refused", ...common, by, ...retryAfter }), fiber)
   }
 
   private attemptTimedOut(limit: "attempt" | "firstElement" | "idle", fiber: Fiber.Fiber<unknown, unknown>): void {
     this.counters.timedOut++
-    this.tell((common) => ({ _tag: "TimedOut", ...common, limit }), fiber)
+    this.tell("TimedOut", (common) => ({ _tag: "TimedOut", ...common, limit }), fiber)
   }
 
   /** A whole call, without its cache and its fallback. */
@@ -158,31 +179,46 @@ export class Reports {
     self: Effect.Effect<A, E, R>,
     classify: Outcome.Classifier<A, E> | undefined
   ): Effect.Effect<A, E, R> {
-    return Effect.withFiber((fiber) =>
-      Effect.onExitPrimitive(self, (exit) => {
-        this.called(exit, classify, fiber)
+    return Effect.withFiber((fiber) => {
+      const since = this.listeners.ends ? monotonicMillis(fiber.getRef(Clock.Clock)) : undefined
+      return Effect.onExitPrimitive(self, (exit) => {
+        this.called(exit, classify, fiber, since)
         return undefined
       })
-    )
+    })
   }
 
-  /** The call of that fiber has ended. */
+  /** The call of that fiber has ended, which began at `since` where somebody listens to that, in monotonic milliseconds. */
   called<A, E>(
     exit: Exit.Exit<A, E>,
     classify: Outcome.Classifier<A, E> | undefined,
-    fiber: Fiber.Fiber<unknown, unknown>
+    fiber: Fiber.Fiber<unknown, unknown>,
+    since: number | undefined
   ): void {
     const { counters } = this
     counters.calls++
-    const outcome = countOf[Outcome.classify(exit, classify, fiber.getRef(Clock.Clock))._tag]
-    counters[outcome]++
+    const clock = fiber.getRef(Clock.Clock)
+    const outcome = Outcome.classify(exit, classify, clock)._tag
+    counters[countOf[outcome]]++
     const error = this.ownError(exit)
-    this.span?.called(exit, outcome, refuserOf(error))
+    this.span?.called(exit, countOf[outcome], refuserOf(error))
     if (error?._tag === "DeadlineExceeded" || (error?._tag === "TimedOut" && error.limit === "total")) {
       counters.timedOut++
       const limit = error._tag === "TimedOut" ? "total" : "deadline"
-      this.tell((common) => ({ _tag: "TimedOut", ...common, limit }), fiber)
+      this.tell("TimedOut", (common) => ({ _tag: "TimedOut", ...common, limit }), fiber)
     }
+    const running = since === undefined ? undefined : fiber.getRef(Current)
+    // who begins to listen while a call is under way is not told of it
+    if (since === undefined || running === undefined) return
+    const { operation, pipeline } = this
+    const { attempts } = running
+    const elapsed = Duration.millis(monotonicMillis(clock) - since)
+    this.listeners.tell("CallEnded", (at, call) => {
+      const event = { _tag: "CallEnded" as const, at, pipeline, operation, call, outcome, elapsed, attempts }
+      if (exit._tag === "Success") return event
+      const refusedBy = refuserOf(error)
+      return { ...event, ...(refusedBy === undefined ? {} : { refusedBy }), reason: reasonOf(exit) }
+    }, fiber)
   }
 }
 

@@ -26,6 +26,7 @@ import { Resilience } from "../Resilience.ts"
 import {
   type Episodes,
   maxSubjects,
+  noted,
   Outages,
   type RuleSettings,
   type Subject,
@@ -309,7 +310,7 @@ export const layer = <const H extends Handlers<Alert, unknown>>(
     })
 
     yield* look
-    yield* listening(resilience, (event) => outages.note(event, monotonicMillis(clock)))
+    yield* listening(resilience, noted, (event) => outages.note(event, monotonicMillis(clock)))
     // what breaks for one look is there for the next
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(every), Effect.exit(look))))
   }))

@@ -143,8 +143,8 @@ export const layer = <const H extends Handlers<Report, unknown> = Handlers<Repor
       const resilience = yield* Resilience
       const report = yield* delivering<Report, H | readonly []>(handlers)
       const groups = new ErrorGroups({ most, reports, messages, report })
-      yield* listening(resilience, (event) => {
-        if (event._tag === "Attempted" && event.outcome === "Failure") groups.add(event)
+      yield* listening(resilience, ["Attempted"], (event) => {
+        if (event.outcome === "Failure") groups.add(event)
       })
       const again = Effect.sync(() => groups.endInterval())
       yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(every), again)))

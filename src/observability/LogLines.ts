@@ -147,8 +147,6 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
     })
 
     const write = Effect.fnUntraced(function*(event: ResilienceEvent, leftOut: number) {
-      // most are attempts that went well, which nobody wants to read
-      if (isWell(event) && !(yield* LogLevel.isEnabled("Debug"))) return
       const made = messages ? withMessage(event) : line(event)
       const level = yield* levelOf(event, made)
       if (!(yield* LogLevel.isEnabled(level))) return
@@ -189,7 +187,10 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
       )
     })
 
-    yield* resilience.events.pipe(
+    const debugs = yield* LogLevel.isEnabled("Debug")
+    // most are attempts that went well, which nobody wants to read
+    const { events } = yield* resilience.subscribe(debugs ? told : quiet, (event) => debugs || !isWell(event))
+    yield* events.pipe(
       // a logger that breaks has lost a line, and gets the next
       Stream.runForEach((event) => Effect.exit(write(event, 0))),
       Effect.forkScoped({ startImmediately: true })
@@ -199,6 +200,31 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
     yield* Effect.addFinalizer(() => tellLeftOut)
   }))
 }
+
+/** What is logged where nobody debugs: of calls, their attempts tell enough. */
+const quiet = [
+  "Attempted",
+  "Retrying",
+  "RetryDeclined",
+  "RetriesExhausted",
+  "Refused",
+  "TimedOut",
+  "FellBack",
+  "CacheHit",
+  "CacheRefreshFailed",
+  "ChaosInjected",
+  "CircuitOpened",
+  "CircuitHalfOpened",
+  "CircuitClosed",
+  "CircuitForced",
+  "CircuitReleased",
+  "CircuitReset",
+  "CircuitRestored",
+  "CircuitThresholdPassed",
+  "Reconfigured"
+] as const
+
+const told = [...quiet, "Hedged", "HedgeWon"] as const
 
 /** Whether it is of an attempt that did not fail. */
 const isWell = (event: ResilienceEvent): boolean =>

@@ -7,8 +7,9 @@
  * `resilience_` and names its `pipeline`, and the `operation` where that has parts
  * of its own. Times are seconds.
  *
- * All series but one kind cost nothing until they are read. Latency histograms
- * need events: where the layer is built with them, pipelines tell of every attempt.
+ * All series but two kinds cost nothing until they are read. Latency histograms
+ * need events: where the layer is built with them, pipelines tell of the end of
+ * every call and of every attempt, which costs a call about a microsecond.
  *
  * The set of series is bounded. Keys of breakers and limits are summed, operations
  * beyond `maxOperations` are `other`, and so is what a policy of one's own tells of
@@ -28,9 +29,10 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { guarded } from "../internal/guarded.ts"
-import { flag, integer, onlyKeys, refuse } from "../internal/options.ts"
+import { integer, oneOf, onlyKeys, refuse } from "../internal/options.ts"
+import { countOf } from "../internal/outcomeTags.ts"
 import { Resilience } from "../Resilience.ts"
-import { LatencyHistograms } from "./internal/latencyHistograms.ts"
+import { LatencyHistograms, ofAttempts, ofCalls } from "./internal/latencyHistograms.ts"
 import { listening } from "./internal/listening.ts"
 import { PullSeries } from "./internal/pullSeries.ts"
 import * as readings from "./internal/readings.ts"
@@ -42,8 +44,11 @@ import * as readings from "./internal/readings.ts"
  * @since 0.1.0
  */
 export interface Options {
-  /** Whether there are latency histograms of attempts, for which pipelines tell of every attempt. Default: `true`. */
-  readonly latencies?: boolean | undefined
+  /**
+   * Of what there are latency histograms: of calls, which is what callers wait for,
+   * of their attempts, or of both. Default: `"both"`.
+   */
+  readonly latencies?: "both" | "calls" | "attempts" | false | undefined
   /**
    * The upper bounds of their buckets in seconds, rising. Default: those that
    * OpenTelemetry gives to HTTP: 5 ms to 10 s in 14 steps.
@@ -107,7 +112,7 @@ const checkedBoundaries = (boundaries: ReadonlyArray<number>): ReadonlyArray<num
  */
 export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resilience> => {
   onlyKeys(module_, options, ["latencies", "boundaries", "maxOperations"])
-  const latencies = flag(module_, "latencies", options.latencies ?? true)
+  const latencies = oneOf(module_, "latencies", options.latencies ?? "both", ["both", "calls", "attempts", false])
   const boundaries = checkedBoundaries(options.boundaries ?? httpBoundaries)
   const maxOperations = integer(module_, "maxOperations", options.maxOperations ?? 50, 0)
   return Layer.effect(
@@ -146,8 +151,9 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
         })
       )
 
-      if (latencies) {
+      const histograms = Effect.fnUntraced(function*(metric: typeof ofCalls) {
         const histograms = new LatencyHistograms({
+          metric,
           context,
           boundaries,
           maxOperations,
@@ -157,10 +163,19 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
           }
         })
         yield* Effect.addFinalizer(() => Effect.sync(() => histograms.removeAll()))
-        yield* listening(resilience, (event) => {
-          if (event._tag !== "Attempted") return
-          const { elapsed, operation, outcome, pipeline } = event
-          histograms.record(pipeline, operation, outcome.toLowerCase(), Duration.toMillis(elapsed) / 1_000)
+        return histograms
+      })
+      if (latencies === "both" || latencies === "calls") {
+        const calls = yield* histograms(ofCalls)
+        yield* listening(resilience, ["CallEnded"], ({ elapsed, operation, outcome, pipeline, refusedBy }) => {
+          const ended = refusedBy === undefined ? countOf[outcome] : "refused"
+          calls.record(pipeline, operation, ended, Duration.toMillis(elapsed) / 1_000)
+        })
+      }
+      if (latencies === "both" || latencies === "attempts") {
+        const attempts = yield* histograms(ofAttempts)
+        yield* listening(resilience, ["Attempted"], ({ elapsed, operation, outcome, pipeline }) => {
+          attempts.record(pipeline, operation, countOf[outcome], Duration.toMillis(elapsed) / 1_000)
         })
       }
 

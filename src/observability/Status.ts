@@ -143,9 +143,13 @@ export const ServiceState = Schema.Struct({
   nextProbe: WallTime,
   /** What its calls have come to. Not there for a breaker that belongs to no pipeline. */
   counts: Schema.NullOr(Counts),
-  /** How long its attempts took in the last minute at most, in milliseconds, to within 2.5 %. */
+  /**
+   * How long its calls took in the last minute at most, in milliseconds, to within
+   * 2.5 %: all their attempts and waits, without cache and fallback. Those that were
+   * refused are left out.
+   */
   latency: Schema.NullOr(Schema.Struct({
-    attempts: Schema.Natural,
+    calls: Schema.Natural,
     p50: Schema.Finite,
     p95: Schema.Finite,
     p99: Schema.Finite

@@ -222,7 +222,7 @@ const play = (script: Script, fuses: boolean) =>
   Effect.gen(function*() {
     const resilience = yield* Resilience.Resilience
     const events: ReadonlyArray<ResilienceEvent.ResilienceEvent> = script.listens
-      ? yield* listen(resilience, { attempts: true })
+      ? yield* listen(resilience, { attempts: true, calls: true })
       : []
     const pipeline = yield* live.make(Pipeline.settings("p", script.options), fuses)
     const seen: Array<string> = []

@@ -207,28 +207,39 @@ describe("Alerts", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("see an opening and a closing that no event has told of", () => {
+  it.effect("see an opening and a closing among any number of other events", () => {
     const { layer, told } = watched([{ kind: "opened" }])
     return Effect.gen(function*() {
       const resilience = yield* Resilience.Resilience
       const { circuitBreaker, protect } = yield* Pipeline.make("p", { circuitBreaker: { trip } })
-      const breaker = present(circuitBreaker)
-      const closed = yield* breaker.snapshot
+      const others = Effect.sync(() => {
+        for (let n = 0; n < 10_000; n++) {
+          resilience.publish("CircuitHalfOpened", (at) => ({ _tag: "CircuitHalfOpened", at, pipeline: "q" }))
+        }
+      })
       yield* Effect.exit(protect(boom))
-      // so many that the opening is lost
-      yield* Effect.sync(() => {
-        for (let n = 0; n < 10_000; n++) resilience.publish((at) => ({ _tag: "Reconfigured", at, pipeline: "q" }))
-      })
-      yield* seconds(1)
+      yield* others
+      yield* seconds(0)
       assert.deepStrictEqual(told(), ["p opened raised"])
-      yield* breaker.restore(closed)
-      yield* Effect.sync(() => {
-        for (let n = 0; n < 10_000; n++) resilience.publish((at) => ({ _tag: "Reconfigured", at, pipeline: "q" }))
-      })
-      yield* seconds(1)
+      yield* present(circuitBreaker).reset
+      yield* others
+      yield* seconds(0)
       assert.deepStrictEqual(told(), ["p opened raised", "p opened recovered"])
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect("see a breaker that was open before they were there", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", { circuitBreaker: { trip } })
+      yield* Effect.exit(protect(boom))
+      const told: Array<string> = []
+      const alerts = Alerts.layer({
+        rules: [{ kind: "opened" }],
+        handlers: [({ text }) => Effect.sync(() => told.push(text))]
+      })
+      yield* Effect.provide(seconds(1), alerts)
+      assert.deepStrictEqual(told, ["p: circuit breaker open"])
+    }).pipe(Effect.provide(Resilience.layer)))
 
   it.effect("never touch a call, and reach all others, where handlers fail, die, throw or hang", () => {
     const logged: Array<string> = []

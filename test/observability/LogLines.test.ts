@@ -248,7 +248,15 @@ describe("LogLines", () => {
         words({ _tag: "CacheHit", ...ofCall, age: second, isStale: true, reason }),
         words({ _tag: "CacheRefreshFailed", ...ofCall, reason }),
         words({ _tag: "ChaosInjected", ...ofCall, fault: "latency" }),
-        words({ _tag: "CircuitOpened", ...of, key: "k", from: "HalfOpen", openFor: second, reason }),
+        words({
+          _tag: "CircuitOpened",
+          ...of,
+          key: "k",
+          from: "HalfOpen",
+          openFor: second,
+          because: "failures",
+          reason
+        }),
         words({ _tag: "CircuitForced", ...of, mode: "disabled" }),
         words({ _tag: "CircuitReleased", ...of, state: "Open" }),
         words({ _tag: "CircuitReset", ...of }),

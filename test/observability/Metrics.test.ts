@@ -166,7 +166,7 @@ describe("Metrics", () => {
       }
       yield* protect(Effect.void, { operation: "declared" })
       yield* Effect.sync(() =>
-        resilience.publish((at) => ({
+        resilience.publish("Attempted", (at) => ({
           _tag: "Attempted",
           at,
           call: 0,
@@ -227,7 +227,7 @@ describe("Metrics", () => {
       const resilience = yield* Resilience.Resilience
       let made = 0
       yield* Effect.sync(() =>
-        resilience.publish((at) => {
+        resilience.publish("CircuitClosed", (at) => {
           made++
           return { _tag: "CircuitClosed", at, pipeline: "p" }
         })

@@ -120,7 +120,7 @@ describe("StatusServer", () => {
       assert.deepStrictEqual(services[0]?.timeline, [{ at: 0, state: "Open" }])
     }).pipe(Effect.provide(Resilience.layer)))
 
-  it.effect("tells how long attempts took in the last minute, and forgets what is older", () =>
+  it.effect("tells how long calls took in the last minute, and forgets what is older", () =>
     Effect.gen(function*() {
       const of = yield* pipelines({ slow: quick })
       const ask = yield* setUp()
@@ -131,8 +131,8 @@ describe("StatusServer", () => {
       }
       yield* heard
       const latencies = Effect.map(ask("/v1/api/status"), ({ body }) => decodeStatus(body).services[0]?.latency)
-      const { attempts, p50, p95, p99 } = present((yield* latencies) ?? undefined)
-      assert.strictEqual(attempts, 100)
+      const { calls, p50, p95, p99 } = present((yield* latencies) ?? undefined)
+      assert.strictEqual(calls, 100)
       assert.closeTo(p50, 50, 50 * 0.03)
       assert.closeTo(p95, 95, 95 * 0.03)
       assert.closeTo(p99, 99, 99 * 0.03)

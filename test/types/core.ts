@@ -476,6 +476,7 @@ export type Services = [
   Expect<
     Equal<
       ResilienceEvent.ResilienceEvent["_tag"],
+      | "CallEnded"
       | "Attempted"
       | "Retrying"
       | "RetryDeclined"

@@ -4,7 +4,7 @@ import type * as AdaptiveLimit from "../../AdaptiveLimit.ts"
 import type * as CircuitBreaker from "../../CircuitBreaker.ts"
 import { errorKind } from "../../internal/errorKind.ts"
 import type * as Pipeline from "../../Pipeline.ts"
-import type { ResilienceEvent } from "../../ResilienceEvent.ts"
+import type { OfKind } from "../../ResilienceEvent.ts"
 import type * as RetryBudget from "../../RetryBudget.ts"
 import { clean } from "./text.ts"
 
@@ -30,7 +30,7 @@ export interface Episodes {
 }
 
 export interface Watch {
-  readonly opened?: (subject: Subject, now: number, reason: unknown) => void
+  readonly opened?: (subject: Subject, now: number, because: OfKind<"CircuitOpened"> | undefined) => void
   readonly ended?: (subject: Subject, now: number, downFor: number) => void
   readonly look?: (view: View, down: Iterable<readonly [Subject, since: number]>, now: number) => void
 }
@@ -50,6 +50,9 @@ export const subjectKey = ({ key, pipeline }: Subject): string => JSON.stringify
 /** How many breakers, or keys, are watched at once. */
 export const maxSubjects = 10_000
 
+/** The kinds of events that say whether a breaker is down. */
+export const noted = ["CircuitOpened", "CircuitClosed", "CircuitReset", "CircuitReleased", "CircuitRestored"] as const
+
 /** Which breakers are down, by events and, where these were lost, by looking. */
 export class Outages {
   private readonly down = new Map<string, readonly [Subject, number]>()
@@ -63,10 +66,10 @@ export class Outages {
     return this.down.values()
   }
 
-  note(event: ResilienceEvent, now: number): void {
+  note(event: OfKind<typeof noted[number]>, now: number): void {
     switch (event._tag) {
       case "CircuitOpened":
-        return this.begin(event, now, event.reason)
+        return this.begin(event, now, event)
       case "CircuitClosed":
       case "CircuitReset":
         return this.end(event, now)
@@ -87,12 +90,13 @@ export class Outages {
     }
   }
 
-  private begin({ key, pipeline }: Subject, now: number, reason: unknown): void {
+  /** `because` of the event that has told of it, if one has. */
+  private begin({ key, pipeline }: Subject, now: number, because: OfKind<"CircuitOpened"> | undefined): void {
     const subject: Subject = key === undefined ? { pipeline } : { pipeline, key }
     const id = subjectKey(subject)
     if (this.down.has(id) || this.down.size >= maxSubjects) return
     this.down.set(id, [subject, now])
-    for (const watch of this.watches) watch.opened?.(subject, now, reason)
+    for (const watch of this.watches) watch.opened?.(subject, now, because)
   }
 
   private end(of: Subject, now: number): void {
@@ -108,9 +112,10 @@ const breakerOf = ({ key, pipeline }: Subject): string =>
   `${clean(pipeline)}${key === undefined ? "" : ` [${clean(key)}]`}: circuit breaker`
 
 const opened = (on: Episodes): Watch => ({
-  opened: (subject, _, reason) => {
-    const error = typeof reason === "object" && reason !== null ? ` (${clean(errorKind(reason))})` : ""
-    on.raise(subject, `${breakerOf(subject)} open${error}`)
+  opened: (subject, _, because) => {
+    const slow = because?.because === "slow" ? ", calls are slow" : ""
+    const error = because?.reason === undefined ? "" : ` (${clean(errorKind(because.reason))})`
+    on.raise(subject, `${breakerOf(subject)} open${slow}${error}`)
   },
   ended: (subject, _, downFor) => on.recover(subject, `${breakerOf(subject)} closed after ${time(downFor)}`)
 })

@@ -58,6 +58,22 @@ const modes: Readonly<Record<string, string>> = {
 /** What the event says, after who it is about. */
 const said = (event: ResilienceEvent, reason: (reason: unknown) => string): readonly [Line["level"], string] => {
   switch (event._tag) {
+    case "CallEnded": {
+      const made = event.attempts === 1 ? "1 attempt" : `${event.attempts} attempts`
+      const after = `after ${time(event.elapsed)} and ${made}`
+      const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
+      if (event.refusedBy !== undefined) return ["Debug", `call refused by the ${policies[event.refusedBy]} ${after}`]
+      switch (event.outcome) {
+        case "Success":
+          return ["Debug", `call succeeded ${after}`]
+        case "Overload":
+          return ["Debug", `call met an overload ${after}${error}`]
+        case "Ignored":
+          return ["Debug", `call was cut short ${after}`]
+        default:
+          return ["Debug", `call failed ${after}${error}`]
+      }
+    }
     case "Attempted": {
       const after = `after ${time(event.elapsed)}`
       const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
@@ -108,8 +124,13 @@ const said = (event: ResilienceEvent, reason: (reason: unknown) => string): read
       return ["Info", `chaos injected: ${event.fault}`]
     case "CircuitOpened": {
       const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
-      const again = event.from === "HalfOpen" ? " again, a probe has failed" : ""
-      return ["Error", `circuit breaker opened${again}${error}, next probe in ${time(event.openFor)}`]
+      const slow = event.because === "slow"
+      const why = event.from === "HalfOpen"
+        ? ` again, a probe ${slow ? "was slow" : "has failed"}`
+        : slow
+        ? ", calls are slow"
+        : ""
+      return ["Error", `circuit breaker opened${why}${error}, next probe in ${time(event.openFor)}`]
     }
     case "CircuitHalfOpened":
       return ["Info", "circuit breaker half-open, first probe"]

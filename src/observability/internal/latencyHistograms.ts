@@ -1,4 +1,4 @@
-/** How long attempts took: a histogram for each pipeline, operation and outcome. */
+/** How long calls or attempts took: a histogram for each pipeline, operation and outcome. */
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import { attributesOf } from "./pullSeries.ts"
@@ -6,8 +6,15 @@ import { attributesOf } from "./pullSeries.ts"
 /** What stands for names that nobody has declared, or that are too many. */
 export const other = "other"
 
-const metricName = "resilience_attempt_duration_seconds"
-const help = "How long attempts took, their waits for limits included."
+export const ofCalls = {
+  name: "resilience_call_duration_seconds",
+  help: "How long calls took, all their attempts and waits included, without cache and fallback."
+}
+
+export const ofAttempts = {
+  name: "resilience_attempt_duration_seconds",
+  help: "How long attempts took, their waits for limits included."
+}
 
 class Histogram {
   private readonly boundaries: ReadonlyArray<number>
@@ -47,6 +54,7 @@ interface Operations {
 }
 
 export class LatencyHistograms {
+  private readonly metric: { readonly name: string; readonly help: string }
   private readonly context: Context.Context<never>
   private readonly boundaries: ReadonlyArray<number>
   private readonly maxOperations: number
@@ -54,14 +62,18 @@ export class LatencyHistograms {
   private readonly declared: (pipeline: string) => ((operation: string) => boolean) | undefined
   private readonly pipelines = new Map<string, Operations>()
   private readonly histograms = new Map<string, Histogram>()
+  /** The same by pipeline, operation and outcome, of those with labels of their own. */
+  private readonly quick = new Map<string, Map<string, Map<string, Histogram>>>()
   private readonly registrations: Array<Metric.Registration> = []
 
   constructor(options: {
+    readonly metric: { readonly name: string; readonly help: string }
     readonly context: Context.Context<never>
     readonly boundaries: ReadonlyArray<number>
     readonly maxOperations: number
     readonly declared: (pipeline: string) => ((operation: string) => boolean) | undefined
   }) {
+    this.metric = options.metric
     this.context = options.context
     this.boundaries = options.boundaries
     this.maxOperations = options.maxOperations
@@ -69,14 +81,20 @@ export class LatencyHistograms {
   }
 
   record(pipeline: string, operation: string, outcome: string, seconds: number): void {
-    const labels = { ...this.labels(pipeline, operation), outcome }
+    const known = this.quick.get(pipeline)?.get(operation)?.get(outcome)
+    const histogram = known ?? this.histogramOf(pipeline, operation, outcome)
+    histogram.record(seconds)
+  }
+
+  private histogramOf(pipeline: string, operation: string, outcome: string): Histogram {
+    const labels: Record<string, string> = { ...this.labels(pipeline, operation), outcome }
     const key = JSON.stringify(labels)
     let histogram = this.histograms.get(key)
     if (histogram === undefined) {
       const made = histogram = new Histogram(this.boundaries)
       this.histograms.set(key, made)
-      const metric = Metric.histogram(metricName, {
-        description: help,
+      const metric = Metric.histogram(this.metric.name, {
+        description: this.metric.help,
         attributes: attributesOf(labels, "seconds"),
         boundaries: this.boundaries
       })
@@ -86,7 +104,13 @@ export class LatencyHistograms {
         modify: () => {}
       }))
     }
-    histogram.record(seconds)
+    const isOwn = labels["pipeline"] === pipeline && (labels["operation"] ?? "") === operation
+    if (isOwn) {
+      const operations = this.quick.get(pipeline) ?? new Map<string, Map<string, Histogram>>()
+      const outcomes = operations.get(operation) ?? new Map<string, Histogram>()
+      this.quick.set(pipeline, operations.set(operation, outcomes.set(outcome, histogram)))
+    }
+    return histogram
   }
 
   private labels(pipeline: string, operation: string): Record<string, string> {

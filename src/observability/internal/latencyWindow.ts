@@ -16,7 +16,7 @@ const bins = Math.ceil(Math.log(longest / shortest) * scale) + 1
 const half = 30_000
 
 export interface Quantiles {
-  readonly attempts: number
+  readonly calls: number
   readonly p50: number
   readonly p95: number
   readonly p99: number
@@ -44,18 +44,18 @@ export class LatencyWindow {
   /** `undefined` where there are none. */
   read(now: number): Quantiles | undefined {
     this.rotate(now)
-    const attempts = this.samples + this.samplesBefore
-    if (attempts === 0) return undefined
-    const [p50 = 0, p95 = 0, p99 = 0] = this.quantiles([0.5, 0.95, 0.99], attempts)
-    return { attempts, p50, p95, p99 }
+    const calls = this.samples + this.samplesBefore
+    if (calls === 0) return undefined
+    const [p50 = 0, p95 = 0, p99 = 0] = this.quantiles([0.5, 0.95, 0.99], calls)
+    return { calls, p50, p95, p99 }
   }
 
   /** Each the smallest latency that this share of the samples does not exceed; the shares must ascend. */
-  private quantiles(shares: ReadonlyArray<number>, attempts: number): ReadonlyArray<number> {
+  private quantiles(shares: ReadonlyArray<number>, calls: number): ReadonlyArray<number> {
     let bin = -1
     let seen = 0
     return shares.map((share) => {
-      const rank = Math.max(1, Math.ceil(share * attempts - 1e-9))
+      const rank = Math.max(1, Math.ceil(share * calls - 1e-9))
       while (seen < rank) seen += (this.current[++bin] ?? 0) + (this.before[bin] ?? 0)
       return Number((shortest * 2 * growth ** bin / (growth + 1)).toPrecision(3))
     })

@@ -1,27 +1,18 @@
-/** Following the events of a `Resilience` for as long as a scope lasts. */
-import type * as Clock from "effect/Clock"
+/** Taking note of the events of a `Resilience` for as long as a scope lasts. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import { guarded } from "../../internal/guarded.ts"
 import type { Resilience } from "../../Resilience.ts"
-import type { ResilienceEvent } from "../../ResilienceEvent.ts"
+import type { Kind, OfKind } from "../../ResilienceEvent.ts"
 
 /**
- * Hands every event on, in order, from the moment that this has returned. What
- * throws for one event is still there for the next.
+ * Hands on every event of these kinds, in order, from the moment that this has
+ * returned: within the call that it tells of, so it must be short. What throws for
+ * one event is still there for the next.
  */
-export const listening = (
+export const listening = <const K extends Kind>(
   resilience: Resilience["Service"],
-  on: (event: ResilienceEvent, clock: Clock.Clock) => void
+  kinds: ReadonlyArray<K>,
+  on: (event: OfKind<K>, clock: Clock.Clock) => void
 ): Effect.Effect<void, never, Scope.Scope> =>
-  Stream.runForEachArray(resilience.events, (events) =>
-    Effect.clockWith((clock) =>
-      Effect.sync(() => {
-        for (const event of events) guarded(() => on(event, clock))
-      })
-    )).pipe(
-      // only a listener that has begun misses nothing of what follows
-      Effect.forkScoped({ startImmediately: true }),
-      Effect.asVoid
-    )
+  Effect.flatMap(Clock.Clock, (clock) => resilience.listen(kinds, (event) => on(event, clock)))

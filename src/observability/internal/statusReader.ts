@@ -73,8 +73,9 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Reader, never, Scope.Scope> {
   const since = yield* Clock.currentTimeMillis
   const latencies = new Map<string, LatencyWindow>()
-  yield* listening(resilience, (event, clock) => {
-    if (event._tag !== "Attempted") return
+  yield* listening(resilience, ["CallEnded"], (event, clock) => {
+    // the sooner it refuses, the better the others would look
+    if (event.refusedBy !== undefined) return
     const now = monotonicMillis(clock)
     let window = latencies.get(event.pipeline)
     if (window === undefined) latencies.set(event.pipeline, window = new LatencyWindow(now))

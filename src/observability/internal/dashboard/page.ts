@@ -53,7 +53,7 @@ ${hasPlots ? `<link rel="stylesheet" href="${escaped(assets)}/uplot.css">\n` : "
 <div class="head" aria-hidden="true"><span>Service</span><span>State</span><span id="past-head"></span><span>Req/s</span><span>Success</span><span>Refused/s</span><span>p50</span><span>p95</span><span>p99</span><span>Retries/s</span><span>In flight</span><span>Since, next probe</span></div>
 <ol class="rows" id="rows" aria-label="Services"></ol>
 <p class="empty" id="empty" hidden>No service has this in its name.</p>
-<footer>Rates are of the last 5 seconds, success of the last 30, latencies of attempts in the last minute at most, in milliseconds.${
+<footer>Rates are of the last 5 seconds, success of the last 30, latencies of calls that were not refused in the last minute at most, in milliseconds.${
     hasPlots ? "" : " Plots need the package uplot beside effect-resilience on the server; all else works without it."
   } <noscript>This page needs JavaScript.</noscript></footer>
 </main>

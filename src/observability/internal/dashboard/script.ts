@@ -572,7 +572,7 @@ const per = (service, member) => service.samples.map((now, n) => {
 const kinds = [
   { title: "Requests a second", series: [["succeeded", "--good"], ["failed", "--bad", [2, 3]], ["refused", "--warn", [8, 4]]],
     data: (service) => [per(service, "success"), per(service, "failed"), per(service, "refused")] },
-  { title: "Latency of attempts, ms", series: [["p50", "--good"], ["p95", "--warn", [8, 4]], ["p99", "--bad", [2, 3]]],
+  { title: "Latency of calls, ms", series: [["p50", "--good"], ["p95", "--warn", [8, 4]], ["p99", "--bad", [2, 3]]],
     data: (service) => ["p50", "p95", "p99"].map((quantile) => service.samples.map(({ latency }) => latency?.[quantile] ?? null)) }
 ]
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
