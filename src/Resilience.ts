@@ -227,16 +227,6 @@ export class Resilience extends Context.Service<Resilience, {
    * @internal
    */
   readonly adopt: (pipeline: Pipeline.Pipeline<Pipeline.PipelineError>) => Pipeline.Pipeline<Pipeline.PipelineError>
-  /**
-   * A call of that fiber, with the number that its events share where somebody
-   * listens to anything about calls.
-   *
-   * @internal
-   */
-  readonly numbered: <A, E, R>(
-    self: Effect.Effect<A, E, R>,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ) => Effect.Effect<A, E, R>
   /** How configuration changes pipelines, by name. */
   readonly tuning: ReadonlyMap<string, Pipeline.Tuning>
   /** What a test has changed about all pipelines; `undefined` outside tests. */
@@ -490,11 +480,6 @@ const make = Effect.fnUntraced(function*(options: {
     adopt: (pipeline) => {
       if (!pipelines.has(pipeline.name)) pipelines.set(pipeline.name, pipeline)
       return named(pipeline.name, pipeline.declared) ?? pipeline
-    },
-    numbered: (self, fiber) => {
-      if (listeners.calls) return Effect.provideService(self, call.Current, { id: listeners.number(), attempts: 0 })
-      // within another call that has a number, it is not that one
-      return fiber.getRef(call.Current) === undefined ? self : Effect.provideService(self, call.Current, undefined)
     },
     snapshots,
     events: Stream.unwrap(Effect.map(subscribe(kinds), ({ events }) => events)),

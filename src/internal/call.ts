@@ -1,14 +1,18 @@
 /** The call of a pipeline that is running, for events: only set where somebody listens to what happens in calls. */
 import * as Context from "effect/Context"
 
-interface Call {
+/** What the events of one call share. */
+export interface Running {
   readonly id: number
   /** How many attempts have ended. */
   attempts: number
 }
 
-export const Current = Context.Reference<Call | undefined>("effect-resilience/Resilience/CurrentCall", {
-  defaultValue: () => undefined
+/** Of a call that began while nobody listened. */
+export const unheard: Running = { id: 0, attempts: 0 }
+
+export const Current = Context.Reference<Running>("effect-resilience/Resilience/CurrentCall", {
+  defaultValue: () => unheard
 })
 
 /** On whose behalf it is made. */

@@ -19,6 +19,7 @@ import * as Streams from "../Streams.ts"
 import * as Timeout from "../Timeout.ts"
 import { Alarms } from "./alarms.ts"
 import { willRefuse as sureToRefuse } from "./breakerCell.ts"
+import { Current } from "./call.ts"
 import type { Counters } from "./counters.ts"
 import * as fused from "./fused.ts"
 import type { Level, Plan } from "./fusedTask.ts"
@@ -86,7 +87,7 @@ const callOptions: ReadonlySet<string> = new Set<keyof CallOptions<unknown, unkn
 export const compose = (
   settings: Settings,
   parts: Parts,
-  { listeners, numbered, test }: Resilience.Resilience["Service"],
+  { listeners, test }: Resilience.Resilience["Service"],
   counters: Counters,
   fuses: boolean
 ): Composition => {
@@ -126,6 +127,14 @@ export const compose = (
 
   const classifierOf = <A, E>(options: CallOptions<A, E>) =>
     own.classifier(Outcome.orElse(options.classify, settings.classify))
+
+  /** A call, with the number that its events share where somebody listens to what happens in calls. */
+  const numbered = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.withFiber((fiber) => {
+      const call = listeners.begin()
+      // within another call it is not that one
+      return call === fiber.getRef(Current) ? self : Effect.provideService(self, Current, call)
+    })
 
   /**
    * A call without its cache and its fallback. The attempts of a stream have no
@@ -191,7 +200,7 @@ export const compose = (
       }
       if (retry !== undefined) {
         effect = Retry.run(effect, retry, { classify, dispose, onRetry, retryIf }, {
-          ...reports.retry,
+          ...reports.retry(),
           policy: name,
           budget: retryBudget,
           sleeps: test === undefined || test.delays,
@@ -221,7 +230,8 @@ export const compose = (
     self: Effect.Effect<A, E, R>,
     options: CallOptions<A, E>,
     classify: Outcome.Classifier<A, E | PipelineError> | undefined,
-    reports: () => Reports
+    reports: () => Reports,
+    numbers: boolean
   ): Effect.Effect<A, E | PipelineError, R> => {
     const work: Effect.Effect<A, E | PipelineError, R> = test === undefined ? self : withFault(self, name, test)
     const { key, onRetry, retryIf } = options
@@ -234,7 +244,8 @@ export const compose = (
       place: circuitBreaker?.place ?? keyedCircuitBreaker?.place(key ?? ""),
       judged: judgedBy(classify, attemptDue),
       due: attemptDue,
-      reports
+      reports,
+      numbers
     })
   }
 
@@ -273,18 +284,21 @@ export const compose = (
       }
       const classify = classifierOf(options)
       if (traced) {
-        return CallSpan.within(name, options.operation ?? "", (span) => {
+        return numbered(CallSpan.within(name, options.operation ?? "", (span) => {
           const reports = reportsOf(options.operation, span)
           return answered(call(self, options, classify, reports, false), options, classify, () => reports)
-        })
+        }))
       }
       let made: Reports | undefined
       // what a call is named is asked for where there is something to tell
       const reports = () => made ??= reportsOf(options.operation)
-      const effect = fuses && isFused(settings, options)
-        ? fusedCall(self, options, classify, reports)
-        : call(self, options, classify, reports(), false)
-      return answered(effect, options, classify, reports)
+      if (!fuses || !isFused(settings, options)) {
+        return numbered(answered(call(self, options, classify, reports(), false), options, classify, reports))
+      }
+      const isAlone = options.fallback === undefined && (cache === undefined || options.cache === undefined)
+      const effect = fusedCall(self, options, classify, reports, isAlone)
+      // what stands around it belongs to the same call
+      return isAlone ? effect : numbered(answered(effect, options, classify, reports))
     },
     protectStream<A, E, R>(self: Stream.Stream<A, E, R>, options: StreamOptions<E>) {
       const { operation } = options
@@ -304,8 +318,7 @@ export const compose = (
             isTraced(fiber)
               // it lasts as long as the stream
               ? CallSpan.within(name, operation ?? "", (span) => under(reportsOf(operation, span)))
-              : under(reports),
-            fiber
+              : under(reports)
           )
         )
       }

@@ -46,6 +46,7 @@ import * as Outcome from "../Outcome.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
 import { type Alarms, isMachine } from "./alarms.ts"
 import { Call as BreakerCall } from "./breakerCall.ts"
+import { Current, type Running, unheard } from "./call.ts"
 import { type Options, type Plan, Task } from "./fusedTask.ts"
 import { guarded } from "./guarded.ts"
 import { Nest } from "./nesting.ts"
@@ -54,7 +55,7 @@ import * as replay from "./replay.ts"
 import { Course, type Wait } from "./retryCourse.ts"
 import { isDue, monotonicMillis, sleepUntil } from "./time.ts"
 import * as timeLimit from "./timeLimit.ts"
-import { watch, type Watched } from "./watched.ts"
+import { Watched } from "./watched.ts"
 
 /** Runs an effect under such a plan. Which errors that adds is for whoever makes the plan to say. */
 export const protect = <A, E, R>(
@@ -88,6 +89,9 @@ class Call<A, E, R> implements replay.Replay {
   countedIn: RetryBudget | undefined = undefined
   /** Whoever waits for the end: the caller, or what its interruption has to wait for. */
   private resume: (result: Effect.Effect<A, E>) => void
+  /** What its events share, and the context of the caller with it, where that has another. */
+  private running: Running = unheard
+  private ownContext: Context.Context<never> | undefined = undefined
   private knownClock: Clock.Clock | undefined = undefined
   private startedAt = 0
   /** The time, in monotonic milliseconds, while it is known because nothing has been waited for. */
@@ -135,7 +139,7 @@ class Call<A, E, R> implements replay.Replay {
 
   /** It does not change while the caller waits. */
   private get context(): Context.Context<never> {
-    return this.fiber.context
+    return this.ownContext ?? this.fiber.context
   }
 
   get clock(): Clock.Clock {
@@ -173,7 +177,12 @@ class Call<A, E, R> implements replay.Replay {
     const { total } = task
     const inherited = this.inherited = this.fiber.getRef(timeLimit.Current)
     this.limit = inherited?.isOver === true ? undefined : inherited
-    this.isWatched = task.listeners?.ends === true
+    if (task.listeners !== undefined) {
+      const outer = this.fiber.getRef(Current)
+      const running = this.running = task.options.numbers === true ? task.listeners.begin() : outer
+      if (running !== outer) this.ownContext = Context.add(this.fiber.context, Current, running)
+      this.isWatched = task.listeners.ends
+    }
     if (task.isTimed || this.isWatched) this.now = this.startedAt = monotonicMillis(this.clock)
     if (total !== undefined) {
       const expiresAt = this.startedAt + total.millis
@@ -239,7 +248,13 @@ class Call<A, E, R> implements replay.Replay {
         counters.calls++
         counters.success++
       } else {
-        options.reports?.().called(exit, options.classify, this.fiber, this.isWatched ? this.startedAt : undefined)
+        options.reports?.().called(
+          exit,
+          options.classify,
+          this.fiber,
+          this.isWatched ? this.startedAt : undefined,
+          this.running
+        )
       }
     }
   }
@@ -306,15 +321,14 @@ class Call<A, E, R> implements replay.Replay {
 
   private attempt(): void {
     const { bulkhead, budget, due, judged, listeners, options, place } = this.task
-    this.watched = undefined
     this.isAttempting = true
     this.verdict = undefined
     if (budget !== undefined) {
       this.countedIn = budget
       if (this.course !== undefined) this.course.holdsPermit = false
     }
-    if (listeners?.attempts === true && judged !== undefined) {
-      this.watched = watch(listeners, this.fiber, judged, due, this.standing)
+    if (listeners !== undefined && judged !== undefined) {
+      this.watched = listeners.attempts ? new Watched(this.fiber, judged, due, this.standing) : undefined
     }
     // an open breaker is looked at before anything is spent or awaited
     if (place !== undefined) {
@@ -411,14 +425,14 @@ class Call<A, E, R> implements replay.Replay {
     this.permit = undefined
     if (counters !== undefined) {
       if (exit._tag === "Success" && this.watched === undefined && !this.isWatched) counters.attempts++
-      else options.reports?.().attempted(exit, this.watched, this.fiber)
+      else options.reports?.().attempted(exit, this.watched, this.fiber, this.running)
     }
     if (this.result !== undefined) return this.finish(this.result)
     if (retry === undefined || (options.retryIf === undefined && this.isGood(exit))) return this.finish(exit)
     const course = this.course ??= new Course(
       retry,
       options,
-      this.task.watch,
+      this.task.watch(this.running),
       this.fiber,
       this.clock,
       this.limit,

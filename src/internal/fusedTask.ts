@@ -6,6 +6,7 @@ import type * as Retry from "../Retry.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
 import type { Alarms } from "./alarms.ts"
 import { type Place, willRefuse } from "./breakerCell.ts"
+import type { Running } from "./call.ts"
 import type { Counters } from "./counters.ts"
 import type { Listeners } from "./listeners.ts"
 import type { Reports } from "./reports.ts"
@@ -45,6 +46,8 @@ export interface Options<A, E> extends Pick<Retry.CallOptions<A, E>, "classify" 
   readonly due?: number | undefined
   /** Made where there is something to tell. */
   readonly reports?: (() => Reports) | undefined
+  /** Whether it is a call of its own for those who listen, and not what somebody has numbered already. Default: `false`. */
+  readonly numbers?: boolean | undefined
 }
 
 /** A protected effect: what its calls have in common. */
@@ -87,15 +90,13 @@ export class Task<A, E, R> {
     this.isPlain = options.classify === undefined
   }
 
-  private watching: Retry.Watch | undefined
-
-  /** What watches its retries, if anything does. */
-  get watch(): Retry.Watch | undefined {
+  /** What watches the retries of a call, if anything does. */
+  watch(call: Running): Retry.Watch | undefined {
     const { place } = this
     const { reports } = this.options
     if (reports === undefined) return undefined
-    return this.watching ??= {
-      ...reports().retry,
+    return {
+      ...reports().retry(call),
       policy: reports().pipeline,
       budget: this.budget,
       sleeps: this.sleeps,

@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Fiber from "effect/Fiber"
 import type { Kind, OfKind, ResilienceEvent } from "../ResilienceEvent.ts"
-import { Current, CurrentRequestId } from "./call.ts"
+import { Current, CurrentRequestId, type Running, unheard } from "./call.ts"
 
 /** All kinds, and whether events of that kind are of a call, whose number they share. */
 const isOfCall: { readonly [K in Kind]: boolean } = {
@@ -69,19 +69,20 @@ export class Listeners {
     this.calls = [...this.byKind.keys()].some((kind) => isOfCall[kind])
   }
 
-  /** The number of the next call. */
-  number(): number {
-    return ++this.lastCall
+  /** A call begins. */
+  begin(): Running {
+    return this.calls ? { id: ++this.lastCall, attempts: 0 } : unheard
   }
 
   tell<K extends Kind>(
     kind: K,
     event: (at: number, call: number) => OfKind<K>,
-    by: Fiber.Fiber<unknown, unknown> | undefined = Fiber.getCurrent()
+    by: Fiber.Fiber<unknown, unknown> | undefined = Fiber.getCurrent(),
+    call: Running | undefined = by?.getRef(Current)
   ): void {
     const listeners = this.byKind.get(kind)
-    if (listeners === undefined || by === undefined) return
-    const made: ResilienceEvent = event(by.getRef(Clock.Clock).currentTimeMillisUnsafe(), by.getRef(Current)?.id ?? 0)
+    if (listeners === undefined || by === undefined || call === undefined) return
+    const made: ResilienceEvent = event(by.getRef(Clock.Clock).currentTimeMillisUnsafe(), call.id)
     const requestId = by.getRef(CurrentRequestId)
     const told = requestId !== undefined && isOfCall[kind] ? { ...made, requestId } : made
     for (const listener of listeners) {

@@ -87,7 +87,7 @@ class LivePipeline implements Pipeline<PipelineError> {
       return options.fallback === undefined ? self : Fallback.orElse(self, options.fallback)
     }
     const composed = this.following(options, ({ protect }, traced) => protect(self, options, traced))
-    return Effect.withFiber((fiber) => this.resilience.numbered(composed(isTraced(fiber)), fiber))
+    return Effect.withFiber((fiber) => composed(isTraced(fiber)))
     // what a fallback leaves and adds, if there is one, is in the type alone
   }) as Pipeline<PipelineError>["protect"]
 

@@ -11,7 +11,7 @@ import * as Outcome from "../Outcome.ts"
 import type { Rejection } from "../Pipeline.ts"
 import type { Kind, OfKind } from "../ResilienceEvent.ts"
 import type * as Retry from "../Retry.ts"
-import { Current } from "./call.ts"
+import { Current, type Running, unheard } from "./call.ts"
 import type { Counters } from "./counters.ts"
 import { reasonOf } from "./exit.ts"
 import type { Listeners } from "./listeners.ts"
@@ -20,7 +20,7 @@ import { isRejection, type OwnErrors } from "./ownErrors.ts"
 import { refusedBy } from "./refusals.ts"
 import type { CallSpan } from "./spans.ts"
 import { monotonicMillis } from "./time.ts"
-import { watch, type Watched } from "./watched.ts"
+import { Watched } from "./watched.ts"
 
 /** What is the same in all events of one kind of call. */
 interface Common {
@@ -58,27 +58,42 @@ export class Reports {
   private tell<K extends Kind>(
     kind: K,
     event: (common: Common) => OfKind<K>,
-    by?: Fiber.Fiber<unknown, unknown>
+    by?: Fiber.Fiber<unknown, unknown>,
+    running?: Running
   ): void {
     const { operation, pipeline, span } = this
     if (span !== undefined) span.tell((call) => event({ ...call, pipeline, operation }))
-    this.listeners.tell(kind, (at, call) => event({ at, call, pipeline, operation }), by)
+    this.listeners.tell(kind, (at, call) => event({ at, call, pipeline, operation }), by, running)
   }
 
-  readonly retry: Omit<Retry.Watch, "policy" | "sleeps" | "willRefuse"> = {
-    retrying: ({ attempt, attempts, delay, reason }, caller) => {
-      this.counters.retries++
-      this.tell("Retrying", (common) => ({ _tag: "Retrying", ...common, attempt, attempts, delay, reason }), caller)
-    },
-    declined: (because, { attempt, reason }, caller) =>
-      this.tell("RetryDeclined", (common) => ({ _tag: "RetryDeclined", ...common, attempt, because, reason }), caller),
-    exhausted: ({ attempt, reason }, caller) => {
-      this.counters.exhausted++
-      this.tell(
-        "RetriesExhausted",
-        (common) => ({ _tag: "RetriesExhausted", ...common, attempts: attempt, reason }),
-        caller
-      )
+  /** What watches retries: those of one call, or of whichever the fibers run in. */
+  retry(call?: Running): Omit<Retry.Watch, "policy" | "sleeps" | "willRefuse"> {
+    return {
+      retrying: ({ attempt, attempts, delay, reason }, caller) => {
+        this.counters.retries++
+        this.tell(
+          "Retrying",
+          (common) => ({ _tag: "Retrying", ...common, attempt, attempts, delay, reason }),
+          caller,
+          call
+        )
+      },
+      declined: (because, { attempt, reason }, caller) =>
+        this.tell(
+          "RetryDeclined",
+          (common) => ({ _tag: "RetryDeclined", ...common, attempt, because, reason }),
+          caller,
+          call
+        ),
+      exhausted: ({ attempt, reason }, caller) => {
+        this.counters.exhausted++
+        this.tell(
+          "RetriesExhausted",
+          (common) => ({ _tag: "RetriesExhausted", ...common, attempts: attempt, reason }),
+          caller,
+          call
+        )
+      }
     }
   }
 
@@ -116,9 +131,9 @@ export class Reports {
     due: number
   ): Effect.Effect<A, E, R> {
     const reported = Effect.withFiber<A, E, R>((fiber) => {
-      const watched = watch(this.listeners, fiber, judged, due)
+      const watched = this.listeners.attempts ? new Watched(fiber, judged, due) : undefined
       return Effect.onExitPrimitive(self, (exit) => {
-        this.attempted(exit, watched, fiber)
+        this.attempted(exit, watched, fiber, fiber.getRef(Current))
         return undefined
       })
     })
@@ -135,43 +150,53 @@ export class Reports {
   attempted<A, E>(
     exit: Exit.Exit<A, E>,
     watched: Watched<A, E> | undefined,
-    fiber: Fiber.Fiber<unknown, unknown>
+    fiber: Fiber.Fiber<unknown, unknown>,
+    running: Running
   ): void {
     const error = this.ownError(exit)
-    if (isRejection(error)) return this.refused(error, fiber)
+    if (isRejection(error)) return this.refused(error, fiber, running)
     this.counters.attempts++
-    if (error?._tag === "TimedOut" && error.limit !== "total") this.attemptTimedOut(error.limit, fiber)
-    const running = fiber.getRef(Current)
-    if (running === undefined) return
+    if (error?._tag === "TimedOut" && error.limit !== "total") this.attemptTimedOut(error.limit, fiber, running)
+    if (running === unheard) return
     running.attempts++
-    if (watched !== undefined) this.attemptEnded(exit, watched, running.attempts, fiber)
+    if (watched !== undefined) this.attemptEnded(exit, watched, fiber, running)
   }
 
   private attemptEnded<A, E>(
     exit: Exit.Exit<A, E>,
-    { attempt: judge, startedAt }: Watched<A, E>,
-    attempt: number,
-    fiber: Fiber.Fiber<unknown, unknown>
+    watched: Watched<A, E>,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    running: Running
   ): void {
     const { operation, pipeline } = this
-    const outcome = judge.outcome(exit)._tag
-    const elapsed = Duration.millis(monotonicMillis(judge.clock) - startedAt)
-    this.listeners.tell("Attempted", (at, call) => {
-      const event = { _tag: "Attempted" as const, at, pipeline, operation, call, attempt, outcome, elapsed }
-      return exit._tag === "Success" ? event : { ...event, reason: reasonOf(exit) }
-    }, fiber)
+    const attempt = running.attempts
+    const outcome = watched.outcome(exit)._tag
+    const elapsed = Duration.millis(monotonicMillis(watched.clock) - watched.since)
+    this.listeners.tell(
+      "Attempted",
+      (at, call) => {
+        const event = { _tag: "Attempted" as const, at, pipeline, operation, call, attempt, outcome, elapsed }
+        return exit._tag === "Success" ? event : { ...event, reason: reasonOf(exit) }
+      },
+      fiber,
+      running
+    )
   }
 
-  private refused(error: Rejection, fiber: Fiber.Fiber<unknown, unknown>): void {
+  private refused(error: Rejection, fiber: Fiber.Fiber<unknown, unknown>, running: Running): void {
     this.counters.refused++
     const by = refusedBy[error._tag]
     const retryAfter = "retryAfter" in error && error.retryAfter !== undefined ? { retryAfter: error.retryAfter } : {}
-    this.tell("Refused", (common) => ({ _tag: "Refused", ...common, by, ...retryAfter }), fiber)
+    this.tell("Refused", (common) => ({ _tag: "Refused", ...common, by, ...retryAfter }), fiber, running)
   }
 
-  private attemptTimedOut(limit: "attempt" | "firstElement" | "idle", fiber: Fiber.Fiber<unknown, unknown>): void {
+  private attemptTimedOut(
+    limit: "attempt" | "firstElement" | "idle",
+    fiber: Fiber.Fiber<unknown, unknown>,
+    running: Running
+  ): void {
     this.counters.timedOut++
-    this.tell("TimedOut", (common) => ({ _tag: "TimedOut", ...common, limit }), fiber)
+    this.tell("TimedOut", (common) => ({ _tag: "TimedOut", ...common, limit }), fiber, running)
   }
 
   /** A whole call, without its cache and its fallback. */
@@ -182,7 +207,7 @@ export class Reports {
     return Effect.withFiber((fiber) => {
       const since = this.listeners.ends ? monotonicMillis(fiber.getRef(Clock.Clock)) : undefined
       return Effect.onExitPrimitive(self, (exit) => {
-        this.called(exit, classify, fiber, since)
+        this.called(exit, classify, fiber, since, fiber.getRef(Current))
         return undefined
       })
     })
@@ -193,7 +218,8 @@ export class Reports {
     exit: Exit.Exit<A, E>,
     classify: Outcome.Classifier<A, E> | undefined,
     fiber: Fiber.Fiber<unknown, unknown>,
-    since: number | undefined
+    since: number | undefined,
+    running: Running
   ): void {
     const { counters } = this
     counters.calls++
@@ -205,20 +231,24 @@ export class Reports {
     if (error?._tag === "DeadlineExceeded" || (error?._tag === "TimedOut" && error.limit === "total")) {
       counters.timedOut++
       const limit = error._tag === "TimedOut" ? "total" : "deadline"
-      this.tell("TimedOut", (common) => ({ _tag: "TimedOut", ...common, limit }), fiber)
+      this.tell("TimedOut", (common) => ({ _tag: "TimedOut", ...common, limit }), fiber, running)
     }
-    const running = since === undefined ? undefined : fiber.getRef(Current)
     // who begins to listen while a call is under way is not told of it
-    if (since === undefined || running === undefined) return
+    if (since === undefined || running === unheard) return
     const { operation, pipeline } = this
     const { attempts } = running
     const elapsed = Duration.millis(monotonicMillis(clock) - since)
-    this.listeners.tell("CallEnded", (at, call) => {
-      const event = { _tag: "CallEnded" as const, at, pipeline, operation, call, outcome, elapsed, attempts }
-      if (exit._tag === "Success") return event
-      const refusedBy = refuserOf(error)
-      return { ...event, ...(refusedBy === undefined ? {} : { refusedBy }), reason: reasonOf(exit) }
-    }, fiber)
+    this.listeners.tell(
+      "CallEnded",
+      (at, call) => {
+        const event = { _tag: "CallEnded" as const, at, pipeline, operation, call, outcome, elapsed, attempts }
+        if (exit._tag === "Success") return event
+        const refusedBy = refuserOf(error)
+        return { ...event, ...(refusedBy === undefined ? {} : { refusedBy }), reason: reasonOf(exit) }
+      },
+      fiber,
+      running
+    )
   }
 }
 
