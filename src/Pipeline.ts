@@ -280,7 +280,10 @@ export interface Counts {
   readonly retries: number
   readonly exhausted: number
   readonly hedges: number
+  /** Attempts that were refused. */
   readonly refused: number
+  /** Calls that were refused in the end: of those that are `ignored`. */
+  readonly refusedCalls: number
   readonly timedOut: number
   readonly fellBack: number
   readonly cacheHits: number

@@ -14,6 +14,7 @@ export const make = (): Counters => ({
   exhausted: 0,
   hedges: 0,
   refused: 0,
+  refusedCalls: 0,
   timedOut: 0,
   fellBack: 0,
   cacheHits: 0

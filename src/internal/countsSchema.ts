@@ -13,6 +13,7 @@ const fields = {
   exhausted: Schema.Natural,
   hedges: Schema.Natural,
   refused: Schema.Natural,
+  refusedCalls: Schema.Natural,
   timedOut: Schema.Natural,
   fellBack: Schema.Natural,
   cacheHits: Schema.Natural

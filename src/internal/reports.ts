@@ -227,7 +227,9 @@ export class Reports {
     const outcome = Outcome.classify(exit, classify, clock)._tag
     counters[countOf[outcome]]++
     const error = this.ownError(exit)
-    this.span?.called(exit, countOf[outcome], refuserOf(error))
+    const refuser = refuserOf(error)
+    if (refuser !== undefined) counters.refusedCalls++
+    this.span?.called(exit, countOf[outcome], refuser)
     if (error?._tag === "DeadlineExceeded" || (error?._tag === "TimedOut" && error.limit === "total")) {
       counters.timedOut++
       const limit = error._tag === "TimedOut" ? "total" : "deadline"
@@ -243,8 +245,7 @@ export class Reports {
       (at, call) => {
         const event = { _tag: "CallEnded" as const, at, pipeline, operation, call, outcome, elapsed, attempts }
         if (exit._tag === "Success") return event
-        const refusedBy = refuserOf(error)
-        return { ...event, ...(refusedBy === undefined ? {} : { refusedBy }), reason: reasonOf(exit) }
+        return { ...event, ...(refuser === undefined ? {} : { refusedBy: refuser }), reason: reasonOf(exit) }
       },
       fiber,
       running

@@ -276,6 +276,10 @@ const play = (script: Script, fuses: boolean) =>
     for (const fiber of calls) fiber.interruptUnsafe()
     yield* pauses(3)
     const snapshots = yield* resilience.snapshots
+    if (script.listens) {
+      const ends = events.filter(({ _tag }) => _tag === "CallEnded").length
+      assert.strictEqual(ends, (yield* pipeline.counts).calls)
+    }
     return { seen, exits, events: [...events], snapshots }
   }).pipe(Effect.provide(Resilience.layer))
 

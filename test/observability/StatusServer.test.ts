@@ -61,7 +61,7 @@ describe("StatusServer", () => {
         recovery: { openings: 1, recoveries: 0, meanTimeToRecovery: null },
         timeline: [{ at: 1_000_000, state: "Open" }]
       })
-      assert.deepInclude(billing.counts, { calls: 3, failure: 2, refused: 1, attempts: 2 })
+      assert.deepInclude(billing.counts, { calls: 3, failure: 2, refused: 1, refusedCalls: 1, attempts: 2 })
       assert.deepInclude(present(billing.breakers[0]), {
         calls: { success: 0, failure: 2, overload: 0, ignored: 0, refused: 1 },
         transitions: { opened: 1, halfOpened: 0, closed: 0, forced: 0 }

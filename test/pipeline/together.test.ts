@@ -157,7 +157,7 @@ describe("pipelines of one name", () => {
 describe("what is counted", () => {
   it.effect("is what is told, wherever an interrupt falls", () =>
     Effect.gen(function*() {
-      const events = yield* listen(yield* Resilience.Resilience, { attempts: true })
+      const events = yield* listen(yield* Resilience.Resilience, { attempts: true, calls: true })
       const pipeline = yield* Pipeline.make("p", { retry: {} })
       for (let ops = 3; ops < 9; ops++) {
         for (let turns = 0; turns < 30; turns++) {
@@ -167,8 +167,9 @@ describe("what is counted", () => {
           for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
           yield* Fiber.interrupt(call)
           yield* TestClock.adjust(1)
-          const told = events.filter(({ _tag }) => _tag === "Attempted").length
-          assert.strictEqual(told, (yield* pipeline.counts).attempts)
+          const told = (tag: string) => events.filter(({ _tag }) => _tag === tag).length
+          const { attempts, calls } = yield* pipeline.counts
+          assert.deepStrictEqual([told("Attempted"), told("CallEnded")], [attempts, calls])
         }
       }
     }).pipe(Effect.provide(Resilience.layer)))

@@ -27,6 +27,7 @@ const calls = counter(
   "calls",
   "Calls of pipelines that were not answered from the cache, by outcome, before any fallback."
 )
+const refusedCalls = counter("calls_refused", "Calls that a policy has refused in the end, of those that are ignored.")
 const attempts = counter("attempts", "Attempts that calls have made, without those refused.")
 const retries = counter("retries", "Attempts that were made again after one that failed.")
 const exhausted = counter("retries_exhausted", "Calls that have used up all their attempts.")
@@ -159,6 +160,7 @@ export class Readings {
 
 const ofPipeline = (counts: Pipeline.Counts, labels: Labels, set: Set): void => {
   for (const outcome of outcomes) set(calls, { ...labels, outcome }, counts[outcome])
+  set(refusedCalls, labels, counts.refusedCalls)
   set(attempts, labels, counts.attempts)
   set(retries, labels, counts.retries)
   set(exhausted, labels, counts.exhausted)

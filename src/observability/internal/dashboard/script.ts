@@ -144,7 +144,7 @@ const sample = () => {
     samples.push({
       at: at / 1000,
       calls: counts?.calls ?? 0, success: counts?.success ?? 0, failed: (counts?.failure ?? 0) + (counts?.overload ?? 0),
-      refused: counts?.refused ?? 0, retries: counts?.retries ?? 0, latency, inFlight: load?.inFlight
+      refused: counts?.refusedCalls ?? 0, retries: counts?.retries ?? 0, latency, inFlight: load?.inFlight
     })
     if (samples.length > historyLength + 30) samples.splice(0, 30)
     const now = samples.at(-1)
@@ -427,7 +427,7 @@ const facts = [
   ["In flight, limit", ({ known: { load } }) => load === null ? "no limit" : load.inFlight + " of " + (load.limit ?? "any number")],
   ["Waiting", ({ known: { load } }) => load === null ? "–" : load.waiting],
   ["Calls", ({ known: { counts } }) => counts === null ? "–" : counts.calls.toLocaleString()],
-  ["Refused", ({ known: { counts } }) => counts === null ? "–" : counts.refused.toLocaleString()],
+  ["Refused", ({ known: { counts } }) => counts === null ? "–" : counts.refusedCalls.toLocaleString()],
   ["Retries", ({ known: { counts } }) => counts === null ? "–" : counts.retries.toLocaleString()],
   ["Timed out", ({ known: { counts } }) => counts === null ? "–" : counts.timedOut.toLocaleString()],
   ["Fallbacks", ({ known: { counts } }) => counts === null ? "–" : counts.fellBack.toLocaleString()],
