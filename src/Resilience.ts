@@ -182,7 +182,7 @@ export class Resilience extends Context.Service<Resilience, {
    */
   readonly subscribe: <const K extends Kind>(
     kinds: ReadonlyArray<K>,
-    wanted?: (event: OfKind<K>) => boolean
+    wanted?: (event: OfKind<NoInfer<K>>) => boolean
   ) => Effect.Effect<Subscription<OfKind<K>>, never, Scope.Scope>
   /**
    * Calls a function with each event of these kinds, at once and within the call
@@ -192,7 +192,7 @@ export class Resilience extends Context.Service<Resilience, {
    */
   readonly listen: <const K extends Kind>(
     kinds: ReadonlyArray<K>,
-    on: (event: OfKind<K>) => void
+    on: (event: OfKind<NoInfer<K>>) => void
   ) => Effect.Effect<void, never, Scope.Scope>
   /**
    * Tells those who listen to that kind, if there are any; the event is only made
@@ -202,7 +202,7 @@ export class Resilience extends Context.Service<Resilience, {
    */
   readonly publish: <K extends Kind>(
     kind: K,
-    event: (at: number, call: number) => OfKind<K>,
+    event: (at: number, call: number) => OfKind<NoInfer<K>>,
     by?: Fiber.Fiber<unknown, unknown>
   ) => void
   /**

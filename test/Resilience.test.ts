@@ -148,6 +148,77 @@ describe("Resilience: events", () => {
       assert.isAtLeast(seen.length, 4_096)
     }).pipe(Effect.provide(Resilience.layer)))
 
+  it.effect("are counted where a subscriber has lost them, and for it alone", () =>
+    Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      const slow = yield* resilience.subscribe(["CircuitClosed"])
+      const choosy = yield* resilience.subscribe(["CircuitClosed"], ({ at }) => at % 2 === 0)
+      const publish = (from: number, to: number) =>
+        Effect.sync(() => {
+          for (let at = from; at < to; at++) {
+            resilience.publish("CircuitClosed", () => ({ _tag: "CircuitClosed", at, pipeline: "p" }))
+          }
+        })
+      yield* publish(0, 4_096)
+      assert.deepStrictEqual([slow.lost, choosy.lost], [0, 0])
+      yield* publish(4_096, 5_000)
+      assert.deepStrictEqual([slow.lost, choosy.lost], [904, 0])
+      const got = yield* Stream.runCollect(Stream.take(slow.events, 4_096))
+      assert.deepStrictEqual([got[0]?.at, got.at(-1)?.at], [904, 4_999])
+      assert.strictEqual((yield* Stream.runCollect(Stream.take(choosy.events, 2_500))).length, 2_500)
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("come as chosen: of some kinds, to a stream that ends with its scope, or to a function at once", () =>
+    Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      const { circuitBreaker } = yield* pipeline
+      const breaker = present(circuitBreaker)
+      const told: Array<string> = []
+      const read = yield* Effect.scoped(Effect.gen(function*() {
+        yield* resilience.listen(["CircuitOpened", "CircuitReset"], ({ _tag, at }) => told.push(`${_tag} ${at}`))
+        const { events } = yield* resilience.subscribe(["CircuitReset"])
+        const read = yield* Effect.forkDetach(Stream.runCollect(events), { startImmediately: true })
+        yield* feed(breaker, "F")
+        assert.deepStrictEqual(told, ["CircuitOpened 0"])
+        yield* breaker.reset
+        return read
+      }))
+      yield* feed(breaker, "F")
+      assert.deepStrictEqual(told, ["CircuitOpened 0", "CircuitReset 0"])
+      assert.deepStrictEqual((yield* Fiber.join(read)).map(({ _tag }) => _tag), ["CircuitReset"])
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("are made of the kinds that somebody wants, and of no others", () =>
+    Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      const made: Array<string> = []
+      const publish = Effect.sync(() => {
+        resilience.publish("CircuitClosed", (at) => {
+          made.push("CircuitClosed")
+          return { _tag: "CircuitClosed", at, pipeline: "p" }
+        })
+        resilience.publish("Reconfigured", (at) => {
+          made.push("Reconfigured")
+          return { _tag: "Reconfigured", at, pipeline: "p" }
+        })
+      })
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* resilience.listen(["Reconfigured"], () => {})
+        yield* Effect.scoped(Effect.andThen(resilience.listen(["Reconfigured", "CircuitClosed"], () => {}), publish))
+        yield* publish
+      }))
+      yield* publish
+      assert.deepStrictEqual(made, ["CircuitClosed", "Reconfigured", "Reconfigured"])
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("of a kind that there is not are a mistake in the program", () =>
+    Effect.gen(function*() {
+      const { listen, subscribe } = yield* Resilience.Resilience
+      const none: ReadonlyArray<never> = ["CircuitOpend" as never]
+      assert.throws(() => listen(none, () => {}), RangeError, /kinds must be one of CallEnded, .*got "CircuitOpend"/)
+      assert.throws(() => subscribe(none), RangeError)
+    }).pipe(Effect.provide(Resilience.layer)))
+
   it.effect("do not change a call's result where a listener fails", () =>
     Effect.gen(function*() {
       const { protect } = yield* pipeline

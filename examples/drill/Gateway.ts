@@ -1,7 +1,7 @@
 /** One of the three gateways on a port of its own, and what is seen of it from outside of its code. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Context, Duration, Effect, Exit, Layer, Stream } from "effect"
+import { Context, Duration, Effect, Exit, Layer } from "effect"
 import { Resilience, type ResilienceEvent } from "effect-resilience"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
@@ -21,7 +21,9 @@ export interface Watcher {
 const isService = (name: string): name is Service => services.some((service) => service === name)
 
 /** What the toolkit tells of itself. Each client has the name of its service, and so have its pipeline and its breaker. */
-const heard = ({ onAttempt, onChange }: Watcher) => (event: ResilienceEvent.ResilienceEvent): void => {
+const kinds = ["Attempted", "CircuitOpened", "CircuitHalfOpened", "CircuitClosed"] as const
+
+const heard = ({ onAttempt, onChange }: Watcher) => (event: ResilienceEvent.OfKind<typeof kinds[number]>): void => {
   const { at, pipeline: service } = event
   if (!isService(service)) return
   switch (event._tag) {
@@ -62,9 +64,7 @@ export const serve = Effect.fnUntraced(function*(gateway: Gateway, settings: Set
   // all three have what only the toolkit's needs, so that nothing else is different about them
   const context = yield* Layer.build(Layer.merge(Resilience.layer, NodeHttpClient.layerUndici))
   const resilience = Context.get(context, Resilience.Resilience)
-  yield* Effect.forkScoped(Stream.runForEach(resilience.events, (event) => Effect.sync(() => heard(watcher)(event))), {
-    startImmediately: true
-  })
+  yield* resilience.listen(kinds, heard(watcher))
   const server = yield* HttpRouter.serve(application(gateway, settings, watcher), {
     disableLogger: true,
     disableListenLog: true

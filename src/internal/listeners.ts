@@ -76,7 +76,7 @@ export class Listeners {
 
   tell<K extends Kind>(
     kind: K,
-    event: (at: number, call: number) => OfKind<K>,
+    event: (at: number, call: number) => OfKind<NoInfer<K>>,
     by: Fiber.Fiber<unknown, unknown> | undefined = Fiber.getCurrent(),
     call: Running | undefined = by?.getRef(Current)
   ): void {

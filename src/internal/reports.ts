@@ -57,7 +57,7 @@ export class Reports {
 
   private tell<K extends Kind>(
     kind: K,
-    event: (common: Common) => OfKind<K>,
+    event: (common: Common) => OfKind<NoInfer<K>>,
     by?: Fiber.Fiber<unknown, unknown>,
     running?: Running
   ): void {

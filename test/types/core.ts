@@ -1,7 +1,17 @@
 /** What the types of the core promise. Checked by the compiler alone. */
 // the calls that must not compile are written for the compiler, and never made
 // @effect-diagnostics floatingEffect:off missingEffectError:off
-import { type Cause, Duration, Effect, type Exit, type Layer, type Option, Schedule, type Stream } from "effect"
+import {
+  type Cause,
+  Duration,
+  Effect,
+  type Exit,
+  type Layer,
+  type Option,
+  Schedule,
+  type Scope,
+  type Stream
+} from "effect"
 import {
   type Chaos,
   CircuitBreaker,
@@ -462,6 +472,23 @@ const served = {
   resilienceTest: Resilience.layerTest({ circuitBreakers: { quotes: "HalfOpen" } })
 }
 
+declare const resilience: Resilience.Resilience["Service"]
+
+type OpenedOrReset = ResilienceEvent.OfKind<"CircuitOpened" | "CircuitReset">
+
+const listening = {
+  // what is subscribed to says what comes
+  some: resilience.subscribe(["CircuitOpened", "CircuitReset"], ({ pipeline }) => pipeline === "p"),
+  told: resilience.listen(["CallEnded"], ({ attempts, elapsed, refusedBy }) => [attempts, elapsed, refusedBy])
+}
+
+// @ts-expect-error there is no such kind
+resilience.subscribe(["CircuitOpend"])
+// @ts-expect-error an event of that kind has no attempts
+resilience.listen(["CircuitOpened"], ({ attempts }) => attempts)
+// @ts-expect-error an event is of the kind that it is published as
+resilience.publish("CircuitClosed", (at) => ({ _tag: "Reconfigured", at, pipeline: "p" }))
+
 export type Services = [
   Expect<Equal<typeof served.call, Effect.Effect<"answer", "broken" | Open | Late, "database" | Quotes>>>,
   Expect<Equal<typeof served.bare, Effect.Effect<"answer", "broken", "database" | Bare>>>,
@@ -473,6 +500,8 @@ export type Services = [
   Expect<Equal<typeof served.resilienceTest, Layer.Layer<Resilience.Resilience>>>,
   Expect<Equal<Resilience.Resilience["Service"]["events"], Stream.Stream<ResilienceEvent.ResilienceEvent>>>,
   Expect<Not<IsAny<ResilienceEvent.ResilienceEvent>>>,
+  Expect<Equal<typeof listening.some, Effect.Effect<Resilience.Subscription<OpenedOrReset>, never, Scope.Scope>>>,
+  Expect<Equal<typeof listening.told, Effect.Effect<void, never, Scope.Scope>>>,
   Expect<
     Equal<
       ResilienceEvent.ResilienceEvent["_tag"],
