@@ -3,7 +3,7 @@ import { Effect, Fiber, Layer, Metric, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Pipeline, Resilience } from "../../src/index.ts"
 import { Metrics } from "../../src/observability/index.ts"
-import { assertRefused, boom, pauses, present, start } from "../support.ts"
+import { assertRefused, boom, drive, pauses, present, recorded, start } from "../support.ts"
 import { hostileNames } from "./names.ts"
 import { parsePrometheus, sample } from "./prometheusText.ts"
 
@@ -156,6 +156,48 @@ describe("Metrics", () => {
       assert.strictEqual(text.types.get(name), "histogram")
     }).pipe(Effect.provide(measured()), fresh))
 
+  it.effect("keeps those of calls beside those of attempts, as many as calls are counted", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", {
+        retry: { times: 1 },
+        circuitBreaker: { trip: { kind: "consecutive", failures: 2 } }
+      })
+      const { work } = recorded((n) =>
+        Effect.andThen(Effect.sleep("2 seconds"), n === 1 ? boom : Effect.succeed("answer"))
+      )
+      yield* drive(protect(work, { operation: "read" }))
+      yield* Effect.ignore(protect(boom))
+      for (let n = 0; n < 3; n++) yield* Effect.ignore(protect(Effect.void))
+      const text = yield* scrape
+      const of = (name: string, labels: Readonly<Record<string, string>>) =>
+        sample(text, `resilience_${name}`, { pipeline: "p", ...labels })
+      const read = { operation: "read", outcome: "success" }
+      assert.deepStrictEqual(
+        [of("call_duration_seconds_count", read), of("call_duration_seconds_sum", read)],
+        [1, 4]
+      )
+      assert.deepStrictEqual(
+        [of("attempt_duration_seconds_count", read), of("attempt_duration_seconds_sum", read)],
+        [1, 2]
+      )
+      assert.strictEqual(of("call_duration_seconds_count", { outcome: "failure" }), 1)
+      assert.strictEqual(of("call_duration_seconds_count", { outcome: "refused" }), 3)
+      assert.strictEqual(of("calls_refused_total", {}), 3)
+      const sum = (name: string) =>
+        text.samples.filter((sample) => sample.name === `resilience_${name}`).reduce((sum, { value }) => sum + value, 0)
+      assert.strictEqual(sum("call_duration_seconds_count"), sum("calls_total"))
+      assert.strictEqual(sum("attempt_duration_seconds_count"), sum("attempts_total"))
+    }).pipe(Effect.provide(measured()), fresh))
+
+  it.effect("leaves out the histograms that nobody wants", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", {})
+      yield* protect(Effect.void)
+      const text = yield* scrape
+      assert.isTrue(text.types.has("resilience_call_duration_seconds"))
+      assert.isFalse(text.types.has("resilience_attempt_duration_seconds"))
+    }).pipe(Effect.provide(measured({ latencies: "calls" })), fresh))
+
   it.effect("puts operations that are too many, and pipelines that nobody has made, under one label", () =>
     Effect.gen(function*() {
       const resilience = yield* Resilience.Resilience
@@ -222,7 +264,7 @@ describe("Metrics", () => {
       assert.strictEqual(registry.size, 0)
     }).pipe(fresh))
 
-  it.effect("tells of no attempt without latency histograms", () =>
+  it.effect("tells of no call and of no attempt without latency histograms", () =>
     Effect.gen(function*() {
       const resilience = yield* Resilience.Resilience
       let made = 0
@@ -238,6 +280,7 @@ describe("Metrics", () => {
       const text = yield* scrape
       assert.strictEqual(sample(text, "resilience_attempts_total", { pipeline: "p" }), 1)
       assert.isFalse(text.types.has("resilience_attempt_duration_seconds"))
+      assert.isFalse(text.types.has("resilience_call_duration_seconds"))
     }).pipe(Effect.provide(measured({ latencies: false })), fresh))
 
   it.effect("keeps hostile names inside their labels", () =>

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Metric, References, Schema } from "effect"
+import { Effect, Fiber, Layer, Logger, Metric, References, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { Pipeline, Resilience } from "../../src/index.ts"
+import { Outcome, Pipeline, Resilience } from "../../src/index.ts"
 import { Alerts, ErrorReports, LogLines, Metrics, Notify, Recoveries } from "../../src/observability/index.ts"
-import { pauses } from "../support.ts"
+import { pauses, start } from "../support.ts"
 
 const secret = "hunter2"
 
@@ -55,6 +55,18 @@ describe("What is seen", () => {
         }
         yield* protect(Effect.succeed(secret), { retryIf: () => true }).pipe(Effect.exit)
       }
+      // answers that open a breaker: one that counts as a failure, and slow ones
+      const answer = { _tag: secret, name: secret, message: secret }
+      const wrong = yield* Pipeline.make("wrong", { circuitBreaker: { trip: { kind: "consecutive", failures: 1 } } })
+      yield* wrong.protect(Effect.succeed(answer), { classify: () => Outcome.failure() })
+      const slow = yield* Pipeline.make("slow", {
+        circuitBreaker: {
+          trip: { kind: "slow", threshold: 1, minimumCalls: 1, slowerThan: "1 second", window: { calls: 1 } }
+        }
+      })
+      const late = yield* start(slow.protect(Effect.as(Effect.sleep("2 seconds"), answer)))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(late)
       yield* TestClock.adjust("2 minutes")
       yield* pauses(2_000)
       output.push(yield* (yield* Metrics.Metrics).prometheus())

@@ -59,10 +59,10 @@ const modes: Readonly<Record<string, string>> = {
 const said = (event: ResilienceEvent, reason: (reason: unknown) => string): readonly [Line["level"], string] => {
   switch (event._tag) {
     case "CallEnded": {
-      const made = event.attempts === 1 ? "1 attempt" : `${event.attempts} attempts`
-      const after = `after ${time(event.elapsed)} and ${made}`
+      const elapsed = `after ${time(event.elapsed)}`
+      if (event.refusedBy !== undefined) return ["Debug", `call refused by the ${policies[event.refusedBy]} ${elapsed}`]
+      const after = `${elapsed} and ${event.attempts === 1 ? "1 attempt" : `${event.attempts} attempts`}`
       const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
-      if (event.refusedBy !== undefined) return ["Debug", `call refused by the ${policies[event.refusedBy]} ${after}`]
       switch (event.outcome) {
         case "Success":
           return ["Debug", `call succeeded ${after}`]
