@@ -5,6 +5,7 @@ import { alone } from "./groups/alone.ts"
 import { breaker } from "./groups/breaker.ts"
 import { five, fiveFromOutside, fiveSuspending } from "./groups/five.ts"
 import * as http from "./groups/http.ts"
+import { listening } from "./groups/listening.ts"
 import { refusal } from "./groups/refusal.ts"
 import { contention, keyed, window } from "./groups/scale.ts"
 import * as status from "./groups/status.ts"
@@ -12,7 +13,7 @@ import { measureAll, type Measured, prepareAll, type Prepared, quick, type Sampl
 import * as memory from "./memory.ts"
 import * as report from "./report.ts"
 
-const groups = [breaker, alone, five, fiveSuspending, fiveFromOutside, refusal, keyed, window, contention]
+const groups = [breaker, alone, five, fiveSuspending, fiveFromOutside, refusal, listening, keyed, window, contention]
 const all = [...groups, memory, http, status]
 
 const help = `npm run bench -- [options]

@@ -2,6 +2,7 @@
 import * as Cockatiel from "cockatiel"
 import { Pipeline, Resilience } from "effect-resilience"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import { CircuitBreakerError } from "effect/persistence/CircuitBreaker"
 import * as Schedule from "effect/Schedule"
@@ -28,17 +29,24 @@ const permits = 100
 /** How many times the attempt timeout a whole call may take. */
 const patience = 10
 
-const ours = effectSubject("ours", "ours", async ({ retryDelay, timeout }) => {
-  // state of its own; nobody listens to its events
-  const pipeline = await ManagedRuntime.make(Resilience.layer).runPromise(Pipeline.make("bench", {
-    totalTimeout: patience * timeout,
-    retry: { times: retries, backoff: { kind: "exponential", base: retryDelay } },
-    bulkhead: { concurrency: permits, queue: permits },
-    circuitBreaker: ourOptions,
-    attemptTimeout: timeout
-  }))
-  return pipeline.protect
-})
+/** State of its own, with whatever is there to listen to its events. */
+export const ourFive = <A, E>(
+  name: string,
+  listening: Layer.Layer<A, E, Resilience.Resilience>
+): Subject =>
+  effectSubject("ours", name, async ({ retryDelay, timeout }) => {
+    const runtime = ManagedRuntime.make(Layer.provideMerge(listening, Resilience.layer))
+    const pipeline = await runtime.runPromise(Pipeline.make("bench", {
+      totalTimeout: patience * timeout,
+      retry: { times: retries, backoff: { kind: "exponential", base: retryDelay } },
+      bulkhead: { concurrency: permits, queue: permits },
+      circuitBreaker: ourOptions,
+      attemptTimeout: timeout
+    }))
+    return pipeline.protect
+  })
+
+const ours = ourFive("ours", Layer.empty)
 
 const effectParts = effectSubject("peer", "effect's own parts", async ({ retryDelay, timeout }) => {
   const breaker = await makeEffectBreaker()
