@@ -212,8 +212,8 @@ const settingsOf = (module_: string, rule: Rule): RuleSettings => {
 
 /**
  * Watches by rules, and tells handlers. Provide it with the pipelines, once. It
- * listens, so that pipelines tell of every attempt where it is installed. A bad
- * option throws a `RangeError`.
+ * listens to breakers alone, and costs calls nothing. A bad option throws a
+ * `RangeError`.
  *
  * @example
  * ```ts

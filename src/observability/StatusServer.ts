@@ -10,7 +10,8 @@
  * The services are read when somebody asks, and at most four times a second while
  * anybody follows the changes, however many do. A client that is slow misses states
  * and is given the latest one; nothing is kept for it. Latencies come from events, so
- * pipelines tell of every attempt where this is installed.
+ * pipelines tell of the end of every call where this is installed, which costs a call
+ * some tenths of a microsecond.
  *
  * @since 0.1.0
  */
