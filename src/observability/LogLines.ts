@@ -19,6 +19,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
@@ -187,17 +188,19 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
       )
     })
 
+    let reader: Fiber.Fiber<void> | undefined = undefined
+    // at the end what has been told is written, and then what was left out last
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(reader === undefined ? Effect.void : Fiber.await(reader), tellLeftOut)
+    )
     const debugs = yield* LogLevel.isEnabled("Debug")
     // most are attempts that went well, which nobody wants to read
     const { events } = yield* resilience.subscribe(debugs ? told : quiet, (event) => debugs || !isWell(event))
-    yield* events.pipe(
-      // a logger that breaks has lost a line, and gets the next
-      Stream.runForEach((event) => Effect.exit(write(event, 0))),
-      Effect.forkScoped({ startImmediately: true })
-    )
+    // a logger that breaks has lost a line, and gets the next
+    const reading = Stream.runForEach(events, (event) => Effect.exit(write(event, 0)))
+    // it ends with its events
+    reader = yield* Effect.forkDetach(reading, { startImmediately: true })
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(every), tellLeftOut)))
-    // what was left out last is told at the end
-    yield* Effect.addFinalizer(() => tellLeftOut)
   }))
 }
 
