@@ -19,7 +19,7 @@ export class Attempt<A, E> {
   /** The attempt timeout that stands inside; infinite where there is none. */
   readonly due: number
   protected readonly limit: TimeLimit | undefined
-  private startedAt = 0
+  private startedAt: number | undefined = undefined
 
   /** `limit` is the one that it is under. */
   constructor(
@@ -65,7 +65,7 @@ export class Attempt<A, E> {
     const own = this.options?.totalTimeoutOf
     const wasGivenItsDue = due === Infinity
       ? limit.timeout !== undefined && (own === undefined || limit.timeout.policy === own)
-      : monotonicMillis(this.clock) - this.startedAt >= due
+      : monotonicMillis(this.clock) - (this.startedAt ?? 0) >= due
     return wasGivenItsDue ? cutOff : Outcome.ignored
   }
 }

@@ -93,7 +93,8 @@ class Call<A, E, R> implements replay.Replay {
   private running: Running = unheard
   private ownContext: Context.Context<never> | undefined = undefined
   private knownClock: Clock.Clock | undefined = undefined
-  private startedAt = 0
+  /** Where something looks at the time. It is no number before: V8 gives those with fractions a box in each object. */
+  private startedAt: number | undefined = undefined
   /** The time, in monotonic milliseconds, while it is known because nothing has been waited for. */
   private now: number | undefined = undefined
   /** The limit that the caller is under, and the one that the call is under. */
@@ -183,16 +184,18 @@ class Call<A, E, R> implements replay.Replay {
       if (running !== outer) this.ownContext = Context.add(this.fiber.context, Current, running)
       this.isWatched = task.listeners.ends
     }
-    if (task.isTimed || this.isWatched) this.now = this.startedAt = monotonicMillis(this.clock)
+    const looksAtTime = task.isTimed || this.isWatched
+    const startedAt = looksAtTime ? monotonicMillis(this.clock) : 0
+    if (looksAtTime) this.now = this.startedAt = startedAt
     if (total !== undefined) {
-      const expiresAt = this.startedAt + total.millis
+      const expiresAt = startedAt + total.millis
       if (this.limit === undefined || this.limit.expiresAt >= expiresAt) {
         this.limit = { expiresAt, timeout: total.timeout, hasStruck: false, isOver: false }
-      } else if (this.limit.expiresAt <= this.startedAt) {
+      } else if (this.limit.expiresAt <= startedAt) {
         return this.strikeCall()
       }
     }
-    if (task.budget !== undefined) replay.count(task.budget, this.outer, this.startedAt)
+    if (task.budget !== undefined) replay.count(task.budget, this.outer, startedAt)
     this.attempt()
   }
 
@@ -437,7 +440,7 @@ class Call<A, E, R> implements replay.Replay {
       this.clock,
       this.limit,
       this.task.budget,
-      this.startedAt
+      this.startedAt ?? 0
     )
     const wait = course.decide(exit, this.isCommitted)
     if (typeof wait !== "object") return this.goOn(course, exit, wait)
