@@ -8,8 +8,8 @@
  *   anywhere, at the same cost whatever their number.
  * - While there is an alarm, a fiber sleeps until the first is due, or less: it
  *   sleeps on when an alarm before that has been taken away.
- * - While there is none, nothing sleeps: no timer is left behind, and none keeps a
- *   program from ending.
+ * - While there is none, nothing sleeps, but within the step that has taken the last
+ *   one away: no timer is left behind, and none keeps a program from ending.
  *
  * Any other clock, such as that of a test, decides itself what comes first where two
  * things are due at once, and is asked for each limit.
@@ -19,6 +19,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import { Nest } from "./nesting.ts"
 import { isDue, monotonicMillis } from "./time.ts"
 
 /** A limit that somebody waits under. */
@@ -83,6 +84,11 @@ export class Alarms {
     else before.after = after
     if (after === undefined) this.last = before
     else after.before = before
+    if (this.first === undefined) Nest.putOff(this.rest)
+  }
+
+  /** What a call that has ended resumes may well make another one, which then finds that somebody sleeps. */
+  private readonly rest = (): void => {
     if (this.first === undefined) this.wake()
   }
 

@@ -35,9 +35,10 @@ export class Nest {
     return current
   }
 
-  /** Runs it once the outermost step is done. */
+  /** Runs it once the outermost step is done; at once where there is none. */
   static putOff(step: () => void): void {
-    current.putOff.push(step)
+    if (current.depth === 0) step()
+    else current.putOff.push(step)
   }
 
   leave(): void {

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Timeout } from "../../src/index.ts"
@@ -23,6 +23,19 @@ describe("limits of one duration on the clock of the machine", () => {
       yield* Fiber.interruptAll(calls.slice(1))
       assert.strictEqual((yield* timers) - before, 1)
       yield* Fiber.interruptAll(calls)
+      assert.strictEqual((yield* timers) - before, 0)
+    }))
+
+  it.live("share it also where one call begins as another ends, and leave none behind", () =>
+    Effect.gen(function*() {
+      const before = yield* timers
+      const set = vi.spyOn(globalThis, "setTimeout")
+      const limited = Timeout.make({ duration: "1 minute", limit: "attempt" })(Effect.promise(() => Promise.resolve()))
+      yield* Effect.forEach(Array.from({ length: 100 }), () => limited)
+      assert.strictEqual(set.mock.calls.length, 1)
+      set.mockRestore()
+      // what goes on where the last one has ended is a part of its last step
+      yield* Effect.yieldNow
       assert.strictEqual((yield* timers) - before, 0)
     }))
 
