@@ -124,6 +124,39 @@ describe("Bulkhead.protect", () => {
       assert.deepInclude((yield* bulkhead.snapshot).calls, { waitedTooLong: 1, abandoned: 1 })
     }))
 
+  it.live("does so on the clock of the machine, with one timer for all, which is gone with the last of them", () =>
+    Effect.gen(function*() {
+      const timers = Effect.sync(() => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length)
+      const before = yield* timers
+      const bulkhead = yield* Bulkhead.make("live", { concurrency: 1, queue: 100, wait: 60 })
+      const gate = yield* Deferred.make<void>()
+      const holder = yield* start(bulkhead.protect(Deferred.await(gate)))
+      const startedAt = performance.now()
+      const served = yield* start(bulkhead.protect(Effect.never))
+      const left = yield* start(bulkhead.protect(Effect.never))
+      const late = yield* Effect.forEach(
+        Array.from({ length: 20 }),
+        () => start(Effect.flip(bulkhead.protect(Effect.void)))
+      )
+      assert.strictEqual((yield* timers) - before, 1)
+      yield* Fiber.interrupt(left)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(holder)
+      const errors = yield* Effect.forEach(late, Fiber.join)
+      assert.isAtLeast(performance.now() - startedAt, 59)
+      for (const error of errors) assert.deepInclude(error, { _tag: "BulkheadFull", reason: "wait" })
+      assert.isUndefined(served.pollUnsafe())
+      assert.deepInclude(yield* bulkhead.snapshot, {
+        inFlight: 1,
+        waiting: 0,
+        calls: { admitted: 2, queueFull: 0, waitedTooLong: 20, abandoned: 1 }
+      })
+      yield* Fiber.interrupt(served)
+      // this still runs in the last timer
+      yield* Effect.yieldNow
+      assert.strictEqual((yield* timers) - before, 0)
+    }))
+
   it.effect("gives a permit that comes free at the last moment to the call, and not to nobody", () =>
     Effect.gen(function*() {
       const bulkhead = yield* Bulkhead.make("tie", { concurrency: 1, queue: 1, wait: 100 })

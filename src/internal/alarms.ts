@@ -23,12 +23,13 @@ import { Nest } from "./nesting.ts"
 import { isDue, monotonicMillis } from "./time.ts"
 
 /** A limit that somebody waits under. */
-class Alarm {
+export class Alarm {
   /** In monotonic milliseconds. */
   readonly at: number
   readonly ring: () => void
   before: Alarm | undefined
   after: Alarm | undefined
+  isSet = true
   private readonly alarms: Alarms
 
   constructor(
@@ -45,9 +46,9 @@ class Alarm {
     this.after = after
   }
 
-  /** Takes it away. It must not have rung. */
+  /** Takes it away, unless it has rung or has been taken away. */
   stop(): void {
-    this.alarms.remove(this)
+    if (this.isSet) this.alarms.remove(this)
   }
 }
 
@@ -77,9 +78,10 @@ export class Alarms {
     return alarm
   }
 
-  /** Takes away an alarm that has not rung. */
+  /** Takes away an alarm that is set. */
   remove(alarm: Alarm): void {
     const { after, before } = alarm
+    alarm.isSet = false
     if (before === undefined) this.first = after
     else before.after = after
     if (after === undefined) this.last = before

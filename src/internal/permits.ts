@@ -18,6 +18,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Scheduler from "effect/Scheduler"
+import { type Alarm, Alarms, isMachine } from "./alarms.ts"
 import { integer, positiveMillis, refuse } from "./options.ts"
 import { monotonicMillis, sleepUntil } from "./time.ts"
 import { Line, Link, List } from "./waiters.ts"
@@ -66,6 +67,8 @@ export class Permits {
   readonly counts = { admitted: 0, queueFull: 0, waitedTooLong: 0, abandoned: 0 }
   private allowances: ReadonlyArray<number>
   private readonly lines: ReadonlyArray<Line<Waiter>>
+  /** What those wait with who wait no longer than so long. */
+  readonly alarms = new Alarms()
   // each has been given a permit or lost its place
   private readonly due = new List<Waiter>()
   /** The scheduler that wakes them, where it has been told to and has not begun. */
@@ -189,17 +192,29 @@ export class Permit {
     const { wait } = this.permits.queue
     if (wait === Infinity) return this.woken(then)
     const clock = this.fiber.getRef(Clock.Clock)
-    const ended = Effect.raceFirst(this.woken(Effect.succeed), sleepUntil(clock, monotonicMillis(clock) + wait))
+    const now = monotonicMillis(clock)
+    const until = now + wait
+    if (isMachine(clock)) return this.woken(then, (wake) => this.permits.alarms.add(clock, until, now, wake))
+    const ended = Effect.raceFirst(this.woken(Effect.succeed), sleepUntil(clock, until))
     return Effect.flatMap(ended, () => then(this.ended()))
   }
 
-  private woken<A, E, R>(then: (reason: Reason | undefined) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+  private woken<A, E, R>(
+    then: (reason: Reason | undefined) => Effect.Effect<A, E, R>,
+    set?: (wake: () => void) => Alarm
+  ): Effect.Effect<A, E, R> {
     return Effect.callback((resume) => {
+      const { waiter } = this
       // who is interrupted meanwhile does not go on
       const wake = () => resume(Effect.suspend(() => then(this.ended())))
       // its turn may have come before it suspends
-      if (this.state === "waiting" && this.waiter !== undefined) this.waiter.wake = wake
-      else wake()
+      if (this.state !== "waiting" || waiter === undefined) return wake()
+      const alarm = set?.(wake)
+      waiter.wake = alarm === undefined ? wake : () => {
+        alarm.stop()
+        wake()
+      }
+      return alarm === undefined ? undefined : Effect.sync(() => alarm.stop())
     })
   }
 
