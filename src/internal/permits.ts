@@ -162,7 +162,7 @@ export class Permits {
   }
 }
 
-/** What one call has of the permits: asked for by `take` and then `wait`, given up by `leave`. */
+/** What one call has of the permits: asked for by `take`, then by `join` and `turn`, given up by `leave`. */
 export class Permit {
   state: "none" | "waiting" | "held" = "none"
   readonly fiber: Fiber.Fiber<unknown, unknown>
