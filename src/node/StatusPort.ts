@@ -3,16 +3,30 @@
  * dashboard, metrics.
  *
  * It listens on loopback alone unless it is told otherwise, since what is served there
- * asks nobody for a token. When it ends, it waits a tenth of a second for answers that
- * are under way, and cuts the streams of changes.
+ * asks nobody for a token unless one is configured. On loopback, a request must be for
+ * `localhost`, for an address, or for a name of `allowedHosts`: so no page from elsewhere
+ * reads it by a name of its own that it has made to point here (DNS rebinding). What
+ * goes wrong is answered as a `Problem`.
+ *
+ * When it ends, it waits a tenth of a second for answers that are under way, and cuts
+ * the streams of changes.
  *
  * @since 0.1.0
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import { createServer } from "node:http"
-import { integer, nonEmpty, onlyKeys } from "../internal/options.ts"
+import { isIP } from "node:net"
+import * as Problem from "../http/Problem.ts"
+import type { Middleware } from "../http/server/internal/middleware.ts"
+import { refused } from "../http/server/internal/problemResponse.ts"
+import * as ServerErrors from "../http/server/ServerErrors.ts"
+import { guarded } from "../internal/guarded.ts"
+import { integer, nonEmpty, onlyKeys, positiveMillis, refuse } from "../internal/options.ts"
 
 /**
  * Where to listen.
@@ -25,7 +39,45 @@ export interface Options {
   readonly port: number
   /** The address, or `0.0.0.0` for all there are. Default: `127.0.0.1`. */
   readonly host?: string | undefined
+  /**
+   * The names, without ports, by which it may be asked for beside `localhost`: those of a
+   * proxy in front of it, for example. Where it listens on more than loopback, leaving
+   * them out allows any.
+   */
+  readonly allowedHosts?: ReadonlyArray<string> | undefined
+  /**
+   * So long may nothing move on a connection before it is cut, in milliseconds: a client
+   * that never reads is let go. Streams of changes say something every 5 seconds.
+   * Default: 1 minute.
+   */
+  readonly idleTimeout?: Duration.Input | undefined
 }
+
+const isLoopback = (host: string): boolean => /^(localhost|127(\.\d+){3}|::1)$/i.test(host)
+
+const nameOf = (name: unknown): string =>
+  typeof name === "string" && /^[\w-]+(\.[\w-]+)*$/.test(name)
+    ? name.toLowerCase()
+    : refuse("StatusPort", "allowedHosts", "names of hosts, without ports", name)
+
+/** The name, or the address, that a request is for; `undefined` where it says none. */
+const askedFor = (host: string | undefined): string | undefined =>
+  host === undefined || /[@/?#\\]/.test(host)
+    ? undefined
+    : guarded(() => new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, "").replace(/\.$/, ""))
+
+const misdirected = refused(
+  new Problem.Forbidden({ detail: "this server is not asked for by that name: see allowedHosts of StatusPort" })
+)
+
+/** Refuses what is for another host. An address is no name that somebody could make to point here. */
+const forNames = (names: ReadonlySet<string>): Middleware => (app) =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
+    const host = askedFor(headers["host"])
+    return host !== undefined && (isIP(host) !== 0 || /(^|\.)localhost$/.test(host) || names.has(host))
+      ? app
+      : misdirected
+  })
 
 /**
  * Serves routes on a port of its own. A bad option throws a `RangeError`; a port that
@@ -59,11 +111,25 @@ export interface Options {
  * @since 0.1.0
  */
 export const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) => {
-  onlyKeys("StatusPort", options, ["port", "host"])
+  onlyKeys("StatusPort", options, ["port", "host", "allowedHosts", "idleTimeout"])
   const port = integer("StatusPort", "port", options.port, 0, 65_535)
   const host = options.host === undefined ? "127.0.0.1" : nonEmpty("StatusPort", "host", options.host)
-  return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+  const { allowedHosts } = options
+  if (allowedHosts !== undefined && !Array.isArray(allowedHosts)) {
+    refuse("StatusPort", "allowedHosts", "an array of names", allowedHosts)
+  }
+  const names = new Set((allowedHosts ?? []).map(nameOf))
+  const idle = positiveMillis("StatusPort", "idleTimeout", options.idleTimeout ?? "1 minute")
+  const checked: Middleware = allowedHosts !== undefined || isLoopback(host) ? forNames(names) : (app) => app
+  const around = ServerErrors.around((errors) => Effect.succeed((app) => errors(checked(app))), {})
+  return HttpRouter.serve(Layer.provide(routes, around), { disableLogger: true, disableListenLog: true }).pipe(
     // those who follow the changes would be waited for
-    Layer.provideMerge(NodeHttpServer.layer(createServer, { port, host, gracefulShutdownTimeout: "100 millis" }))
+    Layer.provideMerge(
+      NodeHttpServer.layer(() => createServer().setTimeout(idle), {
+        port,
+        host,
+        gracefulShutdownTimeout: "100 millis"
+      })
+    )
   )
 }

@@ -11,7 +11,7 @@
  * It is an `HttpApi`: a client, its types and its OpenAPI document come from it.
  * `StatusServer` answers it. It tells names, states, counts and kinds of errors, and
  * no messages, urls, tokens or values; still it is for one's own people and programs,
- * not for the public.
+ * not for the public. What goes wrong comes as a `Problem`.
  *
  * @since 0.1.0
  */
@@ -24,12 +24,15 @@ import * as Schema from "effect/Schema"
 import * as Problem from "../http/Problem.ts"
 import * as Status from "./Status.ts"
 
-const OfBreaker = {
-  /** The name of the breaker: that of its pipeline, or `pipeline/operation`. */
-  breaker: Schema.String,
-  /** The key, where the breaker has many. */
-  key: Schema.optionalKey(Schema.String)
-}
+// one schema each, so that what is wrong with a request is told for the action that it names
+const ofBreaker = <const Name extends string>(action: Name) =>
+  Schema.Struct({
+    action: Schema.Literal(action),
+    /** The name of the breaker: that of its pipeline, or `pipeline/operation`. */
+    breaker: Schema.String,
+    /** The key, where the breaker has many. */
+    key: Schema.optionalKey(Schema.String)
+  })
 
 /**
  * What can be done by hand.
@@ -46,17 +49,21 @@ const OfBreaker = {
  * @since 0.1.0
  */
 export const Action = Schema.Union([
-  Schema.Struct({
-    action: Schema.Literals(["forceOpen", "forceClosed", "disable", "metricsOnly", "release", "reset"]),
-    ...OfBreaker
-  }),
+  ofBreaker("forceOpen"),
+  ofBreaker("forceClosed"),
+  ofBreaker("disable"),
+  ofBreaker("metricsOnly"),
+  ofBreaker("release"),
+  ofBreaker("reset"),
   Schema.Struct({
     action: Schema.Literal("reconfigure"),
     pipeline: Schema.String,
     /** Options as plain data. */
     options: Schema.Record(Schema.String, Schema.Unknown)
   })
-])
+]).annotate({
+  expected: "an object whose action is forceOpen, forceClosed, disable, metricsOnly, release, reset or reconfigure"
+})
 
 /**
  * What can be done by hand.
@@ -75,6 +82,18 @@ export type Action = typeof Action.Type
 export class ControlToken extends HttpApiMiddleware.Service<ControlToken>()(
   "effect-resilience/observability/ControlToken",
   { error: [Problem.Unauthenticated, Problem.Forbidden] }
+) {}
+
+/**
+ * Lets in those who may read: everybody, unless the server has tokens for it. They are
+ * shown as for `ControlToken`, and never in a url.
+ *
+ * @category middleware
+ * @since 0.1.0
+ */
+export class ReadToken extends HttpApiMiddleware.Service<ReadToken>()(
+  "effect-resilience/observability/ReadToken",
+  { error: Problem.Unauthenticated }
 ) {}
 
 /**
@@ -99,17 +118,18 @@ export class ControlToken extends HttpApiMiddleware.Service<ControlToken>()(
  */
 export const StatusApi = HttpApi.make("resilience-status").add(
   HttpApiGroup.make("status").add(
-    HttpApiEndpoint.get("all", "/v1/api/status", { success: Status.Status }),
+    HttpApiEndpoint.get("all", "/v1/api/status", { success: Status.Status }).middleware(ReadToken),
     HttpApiEndpoint.get("services", "/v1/api/status/services", {
       success: Schema.Record(Schema.String, Status.Brief)
-    }),
+    }).middleware(ReadToken),
     HttpApiEndpoint.get("changes", "/v1/api/status/changes", {
-      success: HttpApiSchema.StreamSse({ data: Status.Frame })
-    }),
+      success: HttpApiSchema.StreamSse({ data: Status.Frame }),
+      error: Problem.Unavailable
+    }).middleware(ReadToken),
     HttpApiEndpoint.post("control", "/v1/api/status/control", {
       payload: Action,
       success: Status.Service,
-      error: [Problem.NotFound, Problem.ValidationFailed]
+      error: [Problem.NotFound, Problem.BadRequest, Problem.ValidationFailed]
     }).middleware(ControlToken)
   )
 )

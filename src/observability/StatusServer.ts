@@ -1,15 +1,17 @@
 /**
  * Answers the status API: the handlers of `StatusApi` as a layer for a router.
  *
- * Reading needs no token, so it belongs on an address that only one's own can reach:
- * on Node, `StatusPort` of `effect-resilience/node` listens on loopback unless told
- * otherwise. Control by hand needs one of `controlTokens`; where there is none, it is
- * off. What is done by hand is logged with the name of whose token it was, and is
- * told by the events of `Resilience`.
+ * Reading needs no token unless `readTokens` are given, so it belongs on an address
+ * that only one's own can reach: on Node, `StatusPort` of `effect-resilience/node`
+ * listens on loopback unless told otherwise. Control by hand needs one of
+ * `controlTokens`; where there is none, it is off. What is done by hand is logged with
+ * the name of whose token it was, and is told by the events of `Resilience`; so is
+ * what was refused. Pages of other origins may control nothing.
  *
  * The services are read when somebody asks, and at most four times a second while
  * anybody follows the changes, however many do. A client that is slow misses states
- * and is given the latest one; nothing is kept for it. Latencies come from events, so
+ * and is given the latest one; nothing is kept for it. Where `maxClients` follow, one
+ * more is answered with 503 and `Retry-After`. Latencies come from events, so
  * pipelines tell of the end of every call where this is installed, which costs a call
  * some tenths of a microsecond.
  *
@@ -24,21 +26,28 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as Etag from "effect/http/Etag"
 import type * as HttpPlatform from "effect/http/HttpPlatform"
 import type * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import { isObject } from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import type { Guard } from "../CircuitBreaker.ts"
 import * as Problem from "../http/Problem.ts"
+import * as BodyLimit from "../http/server/BodyLimit.ts"
+import { refused } from "../http/server/internal/problemResponse.ts"
+import * as ServerErrors from "../http/server/ServerErrors.ts"
 import * as TokenCheck from "../http/server/TokenCheck.ts"
-import { onlyKeys } from "../internal/options.ts"
+import { guarded } from "../internal/guarded.ts"
+import { integer, onlyKeys, refuse } from "../internal/options.ts"
 import { Resilience } from "../Resilience.ts"
 import * as ResilienceConfig from "../ResilienceConfig.ts"
 import * as board from "./internal/statusBoard.ts"
 import * as statusReader from "./internal/statusReader.ts"
+import { clean } from "./internal/text.ts"
 import { Recoveries } from "./Recoveries.ts"
-import { type Action, ControlToken, StatusApi } from "./StatusApi.ts"
+import { type Action, ControlToken, ReadToken, StatusApi } from "./StatusApi.ts"
 
 /**
  * What a status server is made from.
@@ -52,7 +61,26 @@ export interface Options {
    * 1 to 8,192 printable ASCII characters each. Default: nobody, and control is off.
    */
   readonly controlTokens?: TokenCheck.Options["tokens"] | undefined
+  /**
+   * Who may read: tokens like those for control, which let read too. The dashboard asks
+   * for one. Default: everybody.
+   */
+  readonly readTokens?: TokenCheck.Options["tokens"] | undefined
+  /** How many may follow the changes at once. Default: 1,000. */
+  readonly maxClients?: number | undefined
+  /**
+   * The origins whose pages may control by hand, such as `https://ops.example`, beside
+   * those that are on the same host as the API: where a proxy changes the `Host`.
+   * Default: none.
+   */
+  readonly allowedOrigins?: ReadonlyArray<string> | undefined
 }
+
+/** A body for control is small. */
+const maxControlBytes = 64 * 1024
+
+/** When one who had no room to follow the changes may ask again, in seconds. */
+const askAgain = 5
 
 /** How the services are, for the handlers of one server. */
 class Reading extends Context.Service<Reading, statusReader.Reader>()(
@@ -66,26 +94,35 @@ const reading: Layer.Layer<Reading, never, Resilience | Recoveries> = Layer.effe
   })
 )
 
-const json = (value: unknown): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.jsonUnsafe(value, { headers: { "cache-control": "no-store" } })
+/** It is of now, and not to be taken for anything else. */
+const uncached = { "cache-control": "no-store", "x-content-type-options": "nosniff" }
 
-const handlers = HttpApiBuilder.group(StatusApi, "status", (handlers) =>
-  Effect.gen(function*() {
-    const reader = yield* Reading
-    const changes = yield* board.changes(reader)
-    const control = yield* makeControl(reader)
-    return handlers
-      .handleRaw("all", () => Effect.map(reader.status, json))
-      // an object made from entries has any name as its own, "__proto__" too
-      .handleRaw("services", () => Effect.map(reader.brief, (services) => json(Object.fromEntries(services))))
-      .handleRaw("changes", () =>
-        Effect.succeed(HttpServerResponse.stream(changes, {
-          contentType: "text/event-stream",
-          // proxies would hold frames back
-          headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
-        })))
-      .handle("control", ({ payload }) => control(payload))
-  }))
+const json = (value: unknown): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.jsonUnsafe(value, { headers: uncached })
+
+const handlers = (maxClients: number) =>
+  HttpApiBuilder.group(StatusApi, "status", (handlers) =>
+    Effect.gen(function*() {
+      const reader = yield* Reading
+      const { isFull, stream } = yield* board.changes(reader, maxClients)
+      const control = yield* makeControl(reader)
+      return handlers
+        .handleRaw("all", () => Effect.map(reader.status, json))
+        // an object made from entries has any name as its own, "__proto__" too
+        .handleRaw("services", () => Effect.map(reader.brief, (services) => json(Object.fromEntries(services))))
+        .handleRaw("changes", () =>
+          isFull()
+            ? refused(
+              new Problem.Unavailable({ detail: "there is no room for one more client", retryAfter: askAgain }),
+              uncached
+            )
+            : Effect.succeed(HttpServerResponse.stream(stream, {
+              contentType: "text/event-stream",
+              // proxies would hold frames back
+              headers: { ...uncached, "x-accel-buffering": "no" }
+            })))
+        .handle("control", ({ payload }) => control(payload))
+    }))
 
 // -----------------------------------------------------------------------------
 // control
@@ -168,8 +205,9 @@ const makeControl = Effect.fnUntraced(function*(reader: statusReader.Reader) {
     const by = yield* TokenCheck.Caller
     const noted = Effect.annotateLogs({
       action: action.action,
-      target,
-      ...("key" in action && { key: action.key }),
+      // as it was sent: whoever reads the log is to see one line
+      target: clean(target),
+      ...("key" in action && action.key !== undefined && { key: clean(action.key) }),
       by
     })
     yield* act(action).pipe(
@@ -181,21 +219,79 @@ const makeControl = Effect.fnUntraced(function*(reader: statusReader.Reader) {
   })
 })
 
-const tokenLayer = (tokens: Options["controlTokens"]): Layer.Layer<ControlToken> => {
-  if (tokens === undefined) {
-    const off = Effect.fail(new Problem.Forbidden({ detail: "control by hand is off: the server has no token for it" }))
-    return Layer.succeed(ControlToken, () => off)
-  }
-  const check = TokenCheck.middleware({ tokens, header: "authorization" })
-  return Layer.succeed(
-    ControlToken,
-    (app) =>
-      Effect.tap(
-        check(app),
-        ({ status }) =>
-          status === 401 ? Effect.logWarning("control by hand was refused: no token that is known") : Effect.void
-      )
+// -----------------------------------------------------------------------------
+// who may
+// -----------------------------------------------------------------------------
+
+/** Anything for which there is an origin: no wildcard, no path. */
+const originOf = (origin: unknown): string => {
+  const url = typeof origin === "string" ? guarded(() => new URL(origin)) : undefined
+  return url !== undefined && url.origin === origin
+    ? url.origin
+    : refuse("StatusServer", "allowedOrigins", "origins like \"https://ops.example\"", origin)
+}
+
+/**
+ * Whether a page of another origin has sent a request. Browsers say the origin with
+ * every POST; who is no browser says none, and can say what it likes.
+ */
+const isForeign = ({ headers }: HttpServerRequest.HttpServerRequest, allowed: ReadonlySet<string>): boolean => {
+  const { host, origin } = headers
+  if (origin === undefined) return headers["sec-fetch-site"] === "cross-site"
+  if (allowed.has(origin)) return false
+  // a host may be written with the port that its scheme has anyway
+  const from = guarded(() => new URL(origin).host)
+  return from === undefined ||
+    !["http", "https"].some((scheme) => guarded(() => new URL(`${scheme}://${host}`).host) === from)
+}
+
+const foreign = refused(
+  new Problem.Forbidden({
+    detail: "a page of another origin may not control by hand: see allowedOrigins of StatusServer"
+  })
+)
+const off = refused(new Problem.Forbidden({ detail: "control by hand is off: the server has no token for it" }))
+
+const logRefusal = (why: string) =>
+  Effect.flatMap(
+    TokenCheck.Caller,
+    (by) => Effect.annotateLogs(Effect.logWarning("control by hand was refused", why), by === undefined ? {} : { by })
   )
+
+const controlLayer = ({ allowedOrigins = [], controlTokens }: Options): Layer.Layer<ControlToken> => {
+  if (!Array.isArray(allowedOrigins)) refuse("StatusServer", "allowedOrigins", "an array of origins", allowedOrigins)
+  const allowed = new Set(allowedOrigins.map(originOf))
+  if (controlTokens === undefined) {
+    return Layer.succeed(ControlToken, () => Effect.andThen(logRefusal("it is off"), off))
+  }
+  const isKnown = TokenCheck.middleware({ tokens: controlTokens, header: "authorization" })
+  const isSmall = BodyLimit.middleware({ maxBytes: maxControlBytes, maxDepth: 20 })
+  const asProblems = ServerErrors.middleware()
+  return Layer.succeed(ControlToken, (app) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      if (isForeign(request, allowed)) {
+        return Effect.andThen(logRefusal("a page of another origin"), foreign)
+      }
+      // what the handler refuses, it logs itself
+      const understood = Effect.tapCause(app, (cause) =>
+        Cause.hasInterruptsOnly(cause) || Option.exists(Cause.findErrorOption(cause), Problem.isProblem)
+          ? Effect.void
+          : logRefusal("not understood"))
+      const limited = Effect.tap(asProblems(isSmall(understood)), ({ status }) =>
+        status === 413 || status === 415 ? logRefusal("not understood") : Effect.void)
+      return Effect.tap(isKnown(limited), ({ status }) =>
+        status === 401 ? logRefusal("no token that is known") : Effect.void)
+    }))
+}
+
+const readLayer = ({ controlTokens = {}, readTokens }: Options): Layer.Layer<ReadToken> => {
+  if (readTokens === undefined) return Layer.succeed(ReadToken, (app) => app)
+  const check = (tokens: TokenCheck.Options["tokens"]) => TokenCheck.middleware({ tokens, header: "authorization" })
+  check(readTokens)
+  const named = (role: string, tokens: TokenCheck.Options["tokens"]) =>
+    Object.entries(tokens).map(([name, token]) => [`${role} ${name}`, token] as const)
+  const isKnown = check(Object.fromEntries([...named("reader", readTokens), ...named("operator", controlTokens)]))
+  return Layer.succeed(ReadToken, (app) => isKnown(app))
 }
 
 /**
@@ -243,10 +339,11 @@ export const layer = (
   // not shown: it may be a token in the wrong place
   const given: unknown = options
   if (!isObject(given)) throw new RangeError("StatusServer: options must be an object")
-  onlyKeys("StatusServer", options, ["controlTokens"])
+  onlyKeys("StatusServer", options, ["controlTokens", "readTokens", "maxClients", "allowedOrigins"])
+  const maxClients = integer("StatusServer", "maxClients", options.maxClients ?? 1_000, 1)
   return HttpApiBuilder.layer(StatusApi).pipe(
-    Layer.provide(handlers),
-    Layer.provide(tokenLayer(options.controlTokens)),
+    Layer.provide(handlers(maxClients)),
+    Layer.provide([controlLayer(options), readLayer(options)]),
     Layer.provide(reading)
   )
 }

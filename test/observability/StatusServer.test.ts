@@ -172,7 +172,7 @@ describe("StatusServer: changes", () => {
   it.effect("begins with all services, and then tells only what has changed, at most four times a second (B8)", () =>
     Effect.gen(function*() {
       const of = yield* pipelines({ billing: quick, git: quick })
-      const changes = yield* board.changes(yield* reading)
+      const { stream: changes } = yield* board.changes(yield* reading, 1_000)
       yield* TestClock.adjust("100 millis")
       const { frames, times } = yield* follow(changes)
       yield* TestClock.adjust("100 millis")
@@ -207,7 +207,7 @@ describe("StatusServer: changes", () => {
       const reader = yield* reading
       let readings = 0
       const counting = { ...reader, states: Effect.tap(reader.states, () => Effect.sync(() => readings++)) }
-      const changes = yield* board.changes(counting)
+      const { stream: changes } = yield* board.changes(counting, 1_000)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(readings, 0)
       const { fiber, frames } = yield* follow(changes)
@@ -226,7 +226,7 @@ describe("StatusServer: changes", () => {
   it.effect("gives a slow client the latest state instead of all that it has missed", () =>
     Effect.gen(function*() {
       const of = yield* pipelines({ billing: quick, git: quick })
-      const changes = yield* board.changes(yield* reading)
+      const { stream: changes } = yield* board.changes(yield* reading, 1_000)
       const seen: Array<Status.Frame> = []
       yield* start(Stream.runForEach(changes, (bytes) =>
         Effect.andThen(
@@ -249,7 +249,7 @@ describe("StatusServer: changes", () => {
   it.effect("shares one frame between all clients that have the same, and keeps nothing for those that do not read", () =>
     Effect.gen(function*() {
       const of = yield* pipelines({ billing: quick })
-      const changes = yield* board.changes(yield* reading)
+      const { stream: changes } = yield* board.changes(yield* reading, 1_000)
       const held: Array<Set<Uint8Array>> = []
       const clients = yield* Effect.forEach(
         Array.from({ length: 1_000 }),
@@ -372,7 +372,7 @@ describe("StatusServer: control by hand", () => {
       assert.strictEqual((yield* change({ throttle: {} })).status, 422)
       assert.strictEqual((yield* change({}, "nobody")).status, 404)
       assert.strictEqual((yield* ask(...control({ action: "reset", breaker: "nobody" }))).status, 404)
-      assert.strictEqual((yield* ask(...control({ action: "explode", breaker: "billing" }))).status, 400)
+      assert.strictEqual((yield* ask(...control({ action: "explode", breaker: "billing" }))).status, 422)
       assert.strictEqual(of("billing").settings.retry?.times, 5)
     }).pipe(Effect.provide(Resilience.layer)))
 

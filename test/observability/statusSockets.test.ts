@@ -112,7 +112,7 @@ describe("StatusServer over sockets", () => {
       const sockets = yield* Effect.forEach(Array.from({ length: 1_000 }), () =>
         Effect.map(connected(port), (socket) => {
           socket.pause()
-          socket.write("GET /v1/api/status/changes HTTP/1.1\r\nHost: x\r\n\r\n")
+          socket.write("GET /v1/api/status/changes HTTP/1.1\r\nHost: localhost\r\n\r\n")
           return socket
         }), { concurrency: 50 })
       yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => socket.destroy())))

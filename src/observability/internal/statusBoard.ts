@@ -159,11 +159,18 @@ interface Given {
   at: number
 }
 
-/**
- * The changes as server-sent events, for one client each time that it is run: a full
- * frame first, then at most one per reading. It ends with the scope.
- */
-export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>, never, Scope.Scope> =>
+export interface Changes {
+  /**
+   * The changes as server-sent events, for one client each time that it is run: a full
+   * frame first, then at most one per reading. Where there is no room, it ends at once.
+   */
+  readonly stream: Stream.Stream<Uint8Array>
+  /** Whether there is no room for one more client. */
+  readonly isFull: () => boolean
+}
+
+/** The changes, for so many clients at once. They end with the scope. */
+export const changes = (reader: Reader, maxClients: number): Effect.Effect<Changes, never, Scope.Scope> =>
   Effect.gen(function*() {
     const board = new Board(reader.since)
     const someone = Latch.makeUnsafe()
@@ -224,7 +231,10 @@ export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>
         return Effect.andThen(Deferred.await(next), Effect.suspend(() => frameFor(given)))
       })
 
-    return Stream.unwrap(Effect.gen(function*() {
+    const isFull = () => clients >= maxClients
+    const stream = Stream.unwrap(Effect.gen(function*() {
+      // others have come since it was asked
+      if (isFull()) return Stream.empty
       yield* Effect.acquireRelease(come, () => leave)
       const given: Given = { version: 0, at: monotonicMillis(yield* Clock.Clock) }
       // nothing is made before it is asked for, so that a client that was late gets the latest; and, but for the
@@ -235,4 +245,5 @@ export const changes = (reader: Reader): Effect.Effect<Stream.Stream<Uint8Array>
           (frame) => frame === undefined ? undefined : [frame, false] as const
         ))
     }))
+    return { stream, isFull }
   })

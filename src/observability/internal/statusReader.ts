@@ -82,19 +82,8 @@ export const make = Effect.fnUntraced(function*(
     window.add(Duration.toMillis(event.elapsed), now)
   })
 
-  const probes = new Map<string, number>()
-  const probeOf = ({ key, name, nextProbe }: Recovery): number | null => {
-    const id = JSON.stringify([name, key])
-    if (nextProbe === undefined) {
-      probes.delete(id)
-      return null
-    }
-    const known = probes.get(id)
-    if (known !== undefined && Math.abs(known - nextProbe) <= sameTime) return known
-    const rounded = Math.round(nextProbe)
-    probes.set(id, rounded)
-    return rounded
-  }
+  /** When probes are due, as it was told last: keys come and go, so only what the last reading has told is kept. */
+  let probes = new Map<string, number>()
 
   /** Timelines are long and change seldom: the same one is told as long as nothing has been added. */
   const timelines = new Map<string, { readonly ends: string; readonly timeline: Status.ServiceState["timeline"] }>()
@@ -110,13 +99,22 @@ export const make = Effect.fnUntraced(function*(
     return timeline
   }
 
-  const stateOf = (recovery: Recovery): Status.BreakerState => ({
+  const probeOf = ({ key, name, nextProbe }: Recovery, told: Map<string, number>): number | null => {
+    if (nextProbe === undefined) return null
+    const id = JSON.stringify([name, key])
+    const known = probes.get(id)
+    const probe = known !== undefined && Math.abs(known - nextProbe) <= sameTime ? known : Math.round(nextProbe)
+    told.set(id, probe)
+    return probe
+  }
+
+  const stateOf = (recovery: Recovery, told: Map<string, number>): Status.BreakerState => ({
     name: recovery.name,
     key: recovery.key ?? null,
     state: recovery.state,
     mode: recovery.mode ?? null,
     openSince: recovery.openSince ?? null,
-    nextProbe: probeOf(recovery)
+    nextProbe: probeOf(recovery, told)
   })
 
   const drafts = Effect.gen(function*() {
@@ -163,9 +161,10 @@ export const make = Effect.fnUntraced(function*(
     const now = monotonicMillis(clock)
     const lastErrors = yield* recoveries.lastErrors
     const services: Array<Status.ServiceState> = []
+    const told = new Map<string, number>()
     for (const [name, draft] of yield* drafts) {
       const found = worseFirst(draft.recoveries)
-      const breakers = found.slice(0, maxBreakers).map(stateOf)
+      const breakers = found.slice(0, maxBreakers).map((recovery) => stateOf(recovery, told))
       const [worst] = breakers
       const took = found.flatMap(({ meanTimeToRecovery, recoveries }) =>
         meanTimeToRecovery === undefined ? [] : [{ mean: Duration.toMillis(meanTimeToRecovery), recoveries }]
@@ -194,6 +193,7 @@ export const make = Effect.fnUntraced(function*(
         breakerCount: found.length
       })
     }
+    probes = told
     return { at: clock.currentTimeMillisUnsafe(), services }
   })
 
