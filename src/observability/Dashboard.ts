@@ -7,8 +7,10 @@
  * one; without it the page says so, and all else works.
  *
  * Its Content-Security-Policy allows its own script, style and stream, and nothing
- * else. Names of services are shown as text, whatever is in them. Like the API it has
- * no token for reading, and belongs on an address that only one's own can reach.
+ * else. Names of services are shown as text, whatever is in them. The page itself is
+ * the same for everybody and holds nothing: where the API has `readTokens`, it asks for
+ * one, and keeps it as long as it is open. Otherwise it belongs, like the API, on an
+ * address that only one's own can reach.
  *
  * @since 0.1.0
  */
@@ -20,7 +22,7 @@ import type * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import { onlyKeys, refuse } from "../internal/options.ts"
 import { page } from "./internal/dashboard/page.ts"
-import { script } from "./internal/dashboard/script.ts"
+import { scripts } from "./internal/dashboard/scripts.ts"
 import { style } from "./internal/dashboard/style.ts"
 
 /**
@@ -53,6 +55,7 @@ const headers = {
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
   // a page of another version would not know what the API says
   "cache-control": "no-cache"
 }
@@ -119,9 +122,19 @@ export const layer = (
     const plots = yield* fileOfUplot("uPlot.esm.js")
     const plotsStyle = yield* fileOfUplot("uPlot.min.css")
     const hasPlots = plots !== undefined && plotsStyle !== undefined
-    const html = page({ title, assets, api, hasPlots })
-    yield* router.add("GET", path as `/${string}`, answer(html, "text/html"))
-    yield* router.add("GET", `${path}/app.js` as `/${string}`, answer(script, "text/javascript"))
+    const html = page({ title, assets, modules: Object.keys(scripts), api, hasPlots })
+    // from `/dashboard/` the page would look for its parts in a place below; a router may take both for the same
+    yield* router.add(
+      "GET",
+      path as `/${string}`,
+      (request) =>
+        /\/([?#]|$)/.test(request.url)
+          ? Effect.succeed(HttpServerResponse.redirect(`../${assets}`, { status: 308, headers }))
+          : answer(html, "text/html")
+    )
+    for (const [name, script] of Object.entries(scripts)) {
+      yield* router.add("GET", `${path}/${name}` as `/${string}`, answer(script, "text/javascript"))
+    }
     yield* router.add("GET", `${path}/style.css` as `/${string}`, answer(style, "text/css"))
     if (!hasPlots) return
     yield* router.add("GET", `${path}/uplot.js` as `/${string}`, answer(plots, "text/javascript"))

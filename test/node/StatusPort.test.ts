@@ -8,8 +8,8 @@ import { Resilience } from "../../src/index.ts"
 import { StatusPort } from "../../src/node/index.ts"
 import { Dashboard, Recoveries, StatusServer } from "../../src/observability/index.ts"
 import { eventually } from "../http/server.ts"
-import { assertRefused } from "../support.ts"
 import { pipelines, quick } from "../observability/statusSupport.ts"
+import { assertRefused } from "../support.ts"
 
 const routes = (options: StatusServer.Options = {}) =>
   Layer.mergeAll(StatusServer.layer(options), Dashboard.layer()).pipe(Layer.provide(Recoveries.layer))

@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import axe from "axe-core"
 import { Deferred, Effect, Fiber, FileSystem, Layer, Logger, Redacted, Scope } from "effect"
 import { HttpServer } from "effect/http"
+import { readFileSync } from "node:fs"
 import type { Page } from "playwright-core"
+import { generated, target } from "../../scripts/dashboard.ts"
 import { Resilience } from "../../src/index.ts"
 import { StatusPort } from "../../src/node/index.ts"
 import { Dashboard, Recoveries, StatusServer } from "../../src/observability/index.ts"
@@ -76,10 +78,31 @@ describe("Dashboard", () => {
       assert.include(text, "data-api=\"../v1/api/status\"")
       // nothing stands in the page that the policy would forbid, nor comes from elsewhere
       assert.notMatch(text, /<script(?![^>]* src=)|<style| style=| on\w+=|https?:/)
-      const script = yield* ask("/ops/board/app.js")
-      assert.strictEqual(script.headers.get("content-type"), "text/javascript; charset=utf-8")
-      assert.notMatch(script.text, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|https?:/)
+      const modules = [...text.matchAll(/modulepreload" href="(board\/\w+\.js)"/g)].map(([, module]) => module)
+      assert.isAbove(modules.length, 10)
+      for (const module of modules) {
+        const script = yield* ask(`/ops/${module}`)
+        assert.strictEqual(script.headers.get("content-type"), "text/javascript; charset=utf-8")
+        assert.notMatch(script.text, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|https?:/)
+      }
       assert.strictEqual((yield* ask("/ops/board/style.css")).status, 200)
+    }))
+
+  it("serves what its source compiles to: `npm run dashboard` writes it anew", () => {
+    assert.strictEqual(readFileSync(target, "utf8"), generated())
+  })
+
+  it.effect("sends who asks with a slash at the end to the page, which would not find its parts there", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(Dashboard.layer({ path: "/ops/board" }).pipe(Layer.provide(HttpServer.layerServices)))
+      for (const path of ["/ops/board/", "/ops/board/?from=mail"]) {
+        const { headers, status } = yield* ask(path)
+        assert.deepStrictEqual([status, headers.get("location")], [308, "../board"])
+      }
+      const { headers } = yield* ask("/ops/board?from=mail/")
+      assert.strictEqual(headers.get("x-content-type-options"), "nosniff")
+      assert.strictEqual(headers.get("cross-origin-resource-policy"), "same-origin")
+      assert.include(headers.get("content-security-policy"), "frame-ancestors 'none'")
     }))
 
   it.effect("says so where uPlot is missing, and serves all else (B8)", () =>
@@ -127,6 +150,7 @@ if (executable === undefined) {
           const open_ = yield* textOf(page, "billing")
           assert.match(open_, /Open/)
           assert.match(open_, /since .* \(\d s\), probe in \d s/)
+          assert.match(open_, /Last error: Boom|Boom/)
           assert.strictEqual(yield* Effect.promise(() => page.locator("#sums div").nth(1).innerText()), "Open\n1")
           assert.match(yield* Effect.promise(() => page.title()), /^\(1\) /)
           // what is in trouble stands first
@@ -214,12 +238,16 @@ if (executable === undefined) {
         const { page } = yield* open(path, yield* url, wide)
         yield* reaches(page, "billing", "Closed")
         const answer = page.locator(".by-hand output")
+        const token = page.locator(".by-hand").getByLabel("Token")
         yield* Effect.promise(async () => {
           await page.locator(".row").click()
           await page.getByText("Control by hand").click()
           await page.getByRole("button", { name: "Force open" }).click()
+          await answer.getByText("type your token first").waitFor()
+          await token.fill("guessed")
+          await page.getByRole("button", { name: "Force open" }).click()
           await answer.getByText("does not know this token").waitFor()
-          await page.getByLabel("Token").fill(secret)
+          await token.fill(secret)
           await page.getByRole("button", { name: "Force open" }).click()
           await answer.getByText("Done: force open.").waitFor()
         })

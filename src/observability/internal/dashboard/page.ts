@@ -3,6 +3,8 @@ export interface Page {
   readonly title: string
   /** Where the style and the script are, from the page. */
   readonly assets: string
+  /** The names of the modules that it loads, of which `app.js` is the first. */
+  readonly modules: ReadonlyArray<string>
   /** Where the status API is, from the page. */
   readonly api: string
   readonly hasPlots: boolean
@@ -18,7 +20,7 @@ const entities: { readonly [Character in string]: string } = {
 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (character) => entities[character] ?? "")
 
-export const page = ({ api, assets, hasPlots, title }: Page): string =>
+export const page = ({ api, assets, hasPlots, modules, title }: Page): string =>
   `<!doctype html>
 <html lang="en">
 <head>
@@ -30,15 +32,23 @@ export const page = ({ api, assets, hasPlots, title }: Page): string =>
 ${hasPlots ? `<link rel="stylesheet" href="${escaped(assets)}/uplot.css">\n` : ""}<link rel="stylesheet" href="${
     escaped(assets)
   }/style.css">
-<script type="module" src="${escaped(assets)}/app.js"></script>
+${
+    modules.map((name) => `<link rel="modulepreload" href="${escaped(assets)}/${name}">\n`).join("")
+  }<script type="module" src="${escaped(assets)}/app.js"></script>
 </head>
-<body data-api="${escaped(api)}" data-assets="${escaped(assets)}" data-plots="${hasPlots}">
+<body data-api="${escaped(api)}" data-plots="${hasPlots}">
 <header>
 <div class="top">
 <h1>${escaped(title)}</h1>
 <p class="link" id="link" role="status">Connecting</p>
 </div>
 <p class="hidden" id="said" role="status"></p>
+<form class="ask" id="ask-token" hidden>
+<p id="token-note" role="alert"></p>
+<input type="text" name="username" autocomplete="username" value="status" hidden>
+<label for="read-token">Token<input type="password" id="read-token" autocomplete="current-password" aria-describedby="token-note"></label>
+<button class="act">Connect</button>
+</form>
 <dl class="sums" id="sums"></dl>
 </header>
 <main>
@@ -50,9 +60,9 @@ ${hasPlots ? `<link rel="stylesheet" href="${escaped(assets)}/uplot.css">\n` : "
 <label for="past">Timeline<select id="past"><option value="auto" selected>Automatic</option><option value="1">1 minute</option><option value="10">10 minutes</option><option value="60">1 hour</option></select></label>
 <p id="shown"></p>
 </form>
-<div class="head" aria-hidden="true"><span>Service</span><span>State</span><span id="past-head"></span><span>Req/s</span><span>Success</span><span>Refused/s</span><span>p50</span><span>p95</span><span>p99</span><span>Retries/s</span><span>In flight</span><span>Since, next probe</span></div>
+<div class="head" aria-hidden="true"><span>Service</span><span>State</span><span id="past-head"></span><span>Req/s</span><span>Success</span><span>Refused/s</span><span>p50</span><span>p95</span><span>p99</span><span>Retries/s</span><span>In flight</span></div>
 <ol class="rows" id="rows" aria-label="Services"></ol>
-<p class="empty" id="empty" hidden>No service has this in its name.</p>
+<p class="empty" id="empty" hidden></p>
 <footer>Rates are of the last 5 seconds, success of the last 30, latencies of calls that were not refused in the last minute at most, in milliseconds.${
     hasPlots ? "" : " Plots need the package uplot beside effect-resilience on the server; all else works without it."
   } <noscript>This page needs JavaScript.</noscript></footer>

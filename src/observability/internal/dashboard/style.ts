@@ -29,7 +29,9 @@ h2 { font-size: .95rem; margin: 0 0 8px; }
 .link { display: inline-flex; gap: 8px; align-items: center; color: var(--soft); font-size: .9rem; margin: 0; }
 .link::before { content: ""; width: 9px; height: 9px; border-radius: 50%; background: var(--strip-none); }
 .link[data-link="live"]::before { background: var(--strip-good); }
-.link[data-link="lost"] { color: var(--bad); font-weight: 600; }
+.link[data-link="lost"] { color: var(--bad); font-weight: 600; position: fixed; z-index: 1; bottom: 12px; left: 12px; right: 12px; margin: 0 auto; width: fit-content;
+  background: var(--card); border: 2px solid var(--strip-bad); border-radius: 10px; padding: 10px 14px; }
+body.stale { padding-bottom: 90px; }
 .link[data-link="lost"]::before { background: var(--strip-bad); }
 
 .sums { display: grid; grid-template-columns: repeat(auto-fit, minmax(98px, 1fr)); gap: 10px; margin: 16px 0; padding: 0; }
@@ -38,6 +40,9 @@ h2 { font-size: .95rem; margin: 0 0 8px; }
 .sums dd { margin: 0; font-size: 1.5rem; font-weight: 650; letter-spacing: -.02em; }
 .sums div[data-on="bad"] dd { color: var(--bad); } .sums div[data-on="warn"] dd { color: var(--warn); }
 .sums div[data-on="hand"] dd { color: var(--hand); }
+
+.ask { display: flex; flex-wrap: wrap; gap: 8px 12px; align-items: end; background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px; margin: 14px 0; }
+.ask p { flex-basis: 100%; margin: 0; } .ask label { display: grid; gap: 2px; font-size: .8rem; color: var(--soft); flex: 0 1 320px; }
 
 .tools { display: flex; flex-wrap: wrap; gap: 10px; align-items: end; margin-bottom: 12px; }
 .tools label { display: grid; gap: 2px; font-size: .8rem; color: var(--soft); }
@@ -49,9 +54,9 @@ input, select, .act { background: var(--card); border: 1px solid var(--soft); bo
 .act { cursor: pointer; } .act:hover { border-color: var(--focus); }
 
 .head, .row { display: grid; gap: 4px 14px; align-items: center; text-align: left;
-  grid-template-columns: minmax(150px, 2.4fr) 118px minmax(110px, 1.6fr) repeat(8, minmax(52px, .7fr)) minmax(120px, 1.2fr); }
+  grid-template-columns: minmax(150px, 2.2fr) 132px minmax(120px, 2.2fr) repeat(8, minmax(58px, .7fr)); }
 .head { padding: 0 14px 6px; color: var(--soft); font-size: .8rem; }
-.head span:nth-child(n+4):nth-child(-n+11) { text-align: right; }
+.head span:nth-child(n+4) { text-align: right; }
 ol.rows { list-style: none; margin: 0; padding: 0; display: grid; gap: 6px; }
 ol.rows > li { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   content-visibility: auto; contain-intrinsic-size: auto 52px; min-width: 0; }
@@ -62,8 +67,14 @@ ol.rows > li[data-tone="hand"] { box-shadow: inset 4px 0 var(--strip-hand); }
 .row:hover .name { text-decoration: underline; text-underline-offset: 3px; }
 .name { font-weight: 600; overflow-wrap: anywhere; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }
 .num [data-tone="bad"] { color: var(--bad); font-weight: 600; } .num [data-tone="warn"] { color: var(--warn); font-weight: 600; }
-.num { text-align: right; } .num small, .since small { display: none; }
-.since { color: var(--soft); font-size: .87rem; }
+.num { text-align: right; } .num small { display: none; }
+.story { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: 2px 20px; font-size: .9rem; color: var(--soft); min-width: 0; }
+.story > * { overflow-wrap: anywhere; min-width: 0; }
+.story .cause { display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }
+.story > :empty, .story:not(:has(> :not(:empty))) { display: none; }
+.story .users::before { content: "Callers: "; } .story .cause::before { content: "Last error: "; }
+li[data-tone="bad"] .when, li[data-tone="bad"] .users { color: var(--bad); font-weight: 600; }
+li[data-tone="warn"] .when { color: var(--warn); font-weight: 600; } li[data-tone="good"] .when { color: var(--good); }
 .state { display: inline-flex; gap: 6px; align-items: center; width: fit-content; border-radius: 99px; padding: 2px 10px; font-size: .85rem; font-weight: 600;
   white-space: nowrap; background: var(--none-soft); color: var(--none); }
 .state[data-tone="good"] { background: var(--good-soft); color: var(--good); }
@@ -71,7 +82,7 @@ ol.rows > li[data-tone="hand"] { box-shadow: inset 4px 0 var(--strip-hand); }
 .state[data-tone="warn"] { background: var(--warn-soft); color: var(--warn); }
 .state[data-tone="hand"] { background: var(--hand-soft); color: var(--hand); }
 .strip { height: 16px; border-radius: 4px; background: var(--strip-none); display: block; forced-color-adjust: none; }
-.stale .rows { opacity: .75; }
+.stale .rows, .stale .sums { filter: grayscale(1); }
 .empty { color: var(--soft); padding: 32px 0; text-align: center; }
 
 .more { border-top: 1px solid var(--line); padding: 14px; display: grid; gap: 18px; min-width: 0; }
@@ -97,13 +108,12 @@ footer { color: var(--soft); font-size: .82rem; padding: 18px 0 28px; }
   .head { display: none; }
   .row { grid-template-columns: repeat(auto-fill, minmax(78px, 1fr)); gap: 6px 12px; }
   .row .title { grid-column: 1 / -1; display: flex; gap: 12px; justify-content: space-between; align-items: start; min-width: 0; }
-  .row .strip, .row .since { grid-column: 1 / -1; }
-  .num { text-align: left; } .num small, .since small { display: block; color: var(--soft); font-size: .75rem; font-weight: 400; }
-  .since small, .since:empty { display: none; }
+  .row .strip { grid-column: 1 / -1; } .row .story { grid-row: 3; }
+  .num { text-align: left; } .num small { display: block; color: var(--soft); font-size: .75rem; font-weight: 400; }
   ol.rows > li { contain-intrinsic-size: auto 150px; }
 }
 @media (min-width: 1240.1px) { .row .title { display: contents; } }
-@media (max-width: 560px) { .sums { grid-template-columns: repeat(6, 1fr); gap: 8px; } .sums div { grid-column: span 2; padding: 6px 10px; } .sums div:nth-child(n+4) { grid-column: span 3; } .sums dd { font-size: 1.25rem; } .tools .find { flex-basis: 100%; max-width: none; } .tools label:not(.find) { flex: 1; } }
-@media (max-width: 420px) { .row { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 6px 8px; } .row .strip { height: 10px; } }
-@media (prefers-reduced-motion: no-preference) { .state, ol.rows > li { transition: background-color .25s, border-color .25s, box-shadow .25s; } }
+@media (max-width: 560px) { .sums { grid-template-columns: repeat(12, 1fr); gap: 8px; } .sums div { grid-column: span 3; padding: 6px 10px; } .sums div:nth-child(n+5) { grid-column: span 4; } .sums dd { font-size: 1.25rem; } .tools .find { flex-basis: 100%; max-width: none; } .tools label:not(.find) { flex: 1; } }
+@media (max-width: 420px) { .sums div { padding: 6px 8px; } .sums dt { font-size: .72rem; white-space: nowrap; } .row { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 6px 8px; } .row .strip { height: 10px; } }
+@media (forced-colors: active) { ol.rows > li[data-tone="bad"] { border: 3px solid; } ol.rows > li[data-tone="warn"] { border: 2px dashed; } .state { border: 1px solid; } }
 `
