@@ -1,22 +1,23 @@
 /** Who may read the status, follow it and control by hand, and what is said to all others. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Redacted, References } from "effect"
+import { Effect, Layer, Logger, Redacted, References, Tracer } from "effect"
 import { Resilience } from "../../src/index.ts"
 import type { StatusServer } from "../../src/observability/index.ts"
 import { at, post, serve } from "../http/server/support.ts"
+import { recordingTracer } from "../recordingTracer.ts"
 import { assertRefused } from "../support.ts"
 import { hostileNames, pipelines, quick, secret, served } from "./statusSupport.ts"
 
 const readSecret = "s3cret-token-of-the-reader"
 
-const setUp = Effect.fnUntraced(function*(options: StatusServer.Options) {
+const setUp = Effect.fnUntraced(function*(options: StatusServer.Options, tracer: Layer.Layer<never> = Layer.empty) {
   const lines: Array<string> = []
   const logger = Logger.make(({ fiber, message }) => {
     lines.push(JSON.stringify([message, fiber.getRef(References.CurrentLogAnnotations)]))
   })
   const resilience = yield* Resilience.Resilience
   const ask = yield* serve(served(options).pipe(Layer.provide(Layer.succeed(Resilience.Resilience, resilience))), {
-    logger: Logger.layer([logger])
+    logger: Layer.merge(Logger.layer([logger]), tracer)
   })
   // the layers are built by the first request
   yield* ask("/v1/api/status")
@@ -77,6 +78,36 @@ describe("StatusServer: reading with a token", () => {
       const { ask } = yield* setUp({ readTokens: tokens.readTokens })
       assert.strictEqual((yield* ask("/v1/api/status", at(bearer(readSecret)))).status, 200)
       assert.strictEqual((yield* ask(...control(reset, bearer(readSecret)))).status, 403)
+    }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("shows no token in any answer, log line or span, whoever shows it and where (B4)", () =>
+    Effect.gen(function*() {
+      const { spans, tracer } = recordingTracer()
+      yield* pipelines({ billing: quick })
+      const { ask, lines } = yield* setUp(tokens, Layer.succeed(Tracer.Tracer, tracer))
+      const answers: Array<unknown> = []
+      for (const token of [secret, readSecret, `${secret}x`, `x${readSecret}`]) {
+        for (const path of reads.slice(0, 2)) answers.push(yield* ask(path, at(bearer(token))))
+        for (
+          const body of [reset, "{", { ...reset, breaker: "nobody" }, {
+            action: "reconfigure",
+            pipeline: "billing",
+            options: { retry: { times: "x" } }
+          }]
+        ) answers.push(yield* ask(...control(body, bearer(token))))
+        answers.push(yield* ask(...control(reset, { ...bearer(token), origin: "https://evil.example" })))
+      }
+      assert.isAbove(spans.length, 10)
+      const traced = spans.map((
+        { attributes, events, name, status }
+      ) => [name, [...attributes], events, String(status)])
+      const told = answers.map((answer) => {
+        const { headers, text } = answer as { readonly headers: Headers; readonly text: string }
+        return [text, [...headers]]
+      })
+      const all = JSON.stringify([traced, told, lines], (_, value: unknown) => typeof value === "bigint" ? "" : value)
+      assert.include(all, "olga")
+      for (const token of [secret, readSecret]) assert.notInclude(all, token)
     }).pipe(Effect.provide(Resilience.layer)))
 
   it("refuses options that it cannot use, without showing a token", () => {

@@ -1030,7 +1030,8 @@ const usersOf = ({ known, rates: { calls, fellBack = 0, refused = 0, successNow 
         parts.push(\`\${Math.ceil((1 - successNow) * 100)}% of calls fail\`);
     if (refused >= 0.05)
         parts.push(\`\${rate(refused)}/s refused\`);
-    parts.push(fellBack >= 0.05 ? \`\${rate(fellBack)}/s answered by a fallback\` : "no fallback");
+    if (fellBack >= 0.05)
+        parts.push(\`\${rate(fellBack)}/s answered by a fallback\`);
     return parts.join(", ");
 };
 export const storyOf = (service) => {

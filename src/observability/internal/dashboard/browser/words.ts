@@ -114,7 +114,8 @@ const usersOf = ({ known, rates: { calls, fellBack = 0, refused = 0, successNow 
   const parts: Array<string> = []
   if (successNow < 0.99) parts.push(`${Math.ceil((1 - successNow) * 100)}% of calls fail`)
   if (refused >= 0.05) parts.push(`${rate(refused)}/s refused`)
-  parts.push(fellBack >= 0.05 ? `${rate(fellBack)}/s answered by a fallback` : "no fallback")
+  // where there is none, the caller may have one of its own: nothing is said of it
+  if (fellBack >= 0.05) parts.push(`${rate(fellBack)}/s answered by a fallback`)
   return parts.join(", ")
 }
 
