@@ -172,7 +172,7 @@ if (executable === undefined) {
           const facts = yield* Effect.promise(() => more.locator(".facts").innerText())
           assert.match(facts, /Recoveries\s+1/)
           assert.match(facts, /Mean time to recovery\s+\d+ s/)
-          assert.match(facts, /Last error\s+Boom at/)
+          assert.match(facts, /Last error\s+Boom\s+Last error at\s+\d/)
           assert.match(
             yield* Effect.promise(() => more.locator(".log").first().innerText()),
             /closed[^]*half-open[^]*open/

@@ -95,6 +95,29 @@ describe("StatusServer", () => {
       assert.strictEqual(body.plain.state, "NONE")
     }).pipe(Effect.provide(Resilience.layer)))
 
+  it.effect("says of one that is forced what its calls meet, and counts no slow calls as failures (B7)", () =>
+    Effect.gen(function*() {
+      const window = { calls: 20 } as const
+      const slow = { trip: { kind: "slow", threshold: 0.5, slowerThan: "1 second", minimumCalls: 10, window } } as const
+      const of = yield* pipelines({ slow: { circuitBreaker: slow }, git: quick })
+      const ask = yield* setUp()
+      const call = yield* start(of("slow").protect(Effect.sleep("2 seconds")))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(call)
+      const { body } = yield* ask("/v1/api/status/services")
+      assert.deepStrictEqual([body.slow.state, body.slow.failures], ["CLOSED", 0])
+      for (
+        const [action, state] of [["forceOpen", "OPEN"], ["forceClosed", "CLOSED"], ["disable", "CLOSED"], [
+          "metricsOnly",
+          "CLOSED"
+        ]]
+      ) {
+        yield* ask(...control({ action, breaker: "git" }))
+        const { git } = (yield* ask("/v1/api/status/services")).body
+        assert.deepStrictEqual([git.service, git.state, git.forced], ["git", state, true])
+      }
+    }).pipe(Effect.provide(Resilience.layer)))
+
   it.effect("counts operations and keys with a breaker of their own to their service, by the worst of them", () =>
     Effect.gen(function*() {
       const of = yield* pipelines({

@@ -34,6 +34,16 @@ const isAsWideAs = (page: Page, width: number, what: string) =>
     (scrollWidth) => assert.isAtMost(scrollWidth, width, what)
   )
 
+/** A row cuts what is wider, and what is out of sight is laid out when it comes into it. */
+const nothingIsCut = `(async () => {
+  for (const row of document.querySelectorAll("#rows > li")) {
+    row.scrollIntoView({ block: "end" })
+    for (let n = 0; n < 3; n++) await new Promise(requestAnimationFrame)
+    if ([row, ...row.querySelectorAll(".more, .row")].some((part) => part.scrollWidth > part.clientWidth)) return false
+  }
+  return true
+})()`
+
 const serious = (page: Page) =>
   Effect.promise(async () => {
     await page.evaluate(axe.source)
@@ -198,6 +208,7 @@ if (executable === undefined) {
         for (const width of [360, 400, 800, 1_240, 1_241, 1_600, 2_000]) {
           yield* Effect.promise(() => page.setViewportSize({ width, height: 900 }))
           yield* isAsWideAs(page, width, `${width} pixels`)
+          yield* eventually(Effect.promise(() => page.evaluate<boolean>(nothingIsCut)))
         }
         assert.deepStrictEqual(complaints, [])
       }).pipe(Effect.scoped, provided()))

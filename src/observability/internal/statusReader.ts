@@ -261,7 +261,11 @@ const briefOf = (service: Status.Service): Status.Brief => {
     service: name,
     state: state === null ? "NONE" : state === "Forced" ? (mode === "forcedOpen" ? "OPEN" : "CLOSED") : words[state],
     forced: state === "Forced",
-    failures: Math.max(0, ...service.breakers.flatMap(({ windows }) => windows.map(({ against }) => against))),
+    failures: Math.max(
+      0,
+      // a slow call is no failure
+      ...service.breakers.flatMap(({ windows }) => windows.map(({ against, trip }) => trip === "slow" ? 0 : against))
+    ),
     openSince,
     nextProbe,
     lastError: lastError?.kind ?? null

@@ -181,7 +181,7 @@ export const makeControl = (service, url) => {
 };
 `,
   "details.js": `import { breakerWords, makeControl } from "./control.js";
-import { listed, make, write } from "./elements.js";
+import { make, write } from "./elements.js";
 import { serverNow } from "./known.js";
 import { addPlots } from "./plots.js";
 import { drawStrip, getPast, makeStrip, pastWords } from "./strip.js";
@@ -202,7 +202,8 @@ const facts = [
         "Mean time to recovery",
         ({ recovery: { meanTimeToRecovery } }) => meanTimeToRecovery === null ? "–" : span(meanTimeToRecovery)
     ],
-    ["Last error", ({ lastError }) => lastError === null ? "–" : \`\${lastError.kind} at \${clock(lastError.at)}\`],
+    ["Last error", ({ lastError }) => lastError?.kind ?? "–"],
+    ["Last error at", ({ lastError }) => lastError === null ? "–" : clock(lastError.at)],
     ["In flight, limit", ({ load }) => load === null ? "no limit" : \`\${load.inFlight} of \${load.limit ?? "any number"}\`],
     ["Waiting", ({ load }) => load === null ? "–" : String(load.waiting)],
     counted("Calls", "calls"),
@@ -235,13 +236,15 @@ export const drawDetails = ({ known }, details) => {
             details.log.replaceChildren(make("li", "", "none that was seen"));
     }
     details.breakers.hidden = known.breakerCount < 2 && known.breakers[0]?.key === null;
-    const all = known.breakers.map((breaker) => \`\${breakerWords(breaker)}: \${lookOf(breaker).word}\`);
-    if (known.breakerCount > all.length)
-        all.push(\`and \${known.breakerCount - all.length} more\`);
-    const shown = JSON.stringify(all);
+    const { length } = known.breakers;
+    const states = known.breakers.map((breaker) => [breakerWords(breaker), lookOf(breaker).word]);
+    const shown = JSON.stringify([states, known.breakerCount]);
     if (details.breakersShown !== shown) {
         details.breakersShown = shown;
-        details.breakerList.replaceChildren(...listed("li", all));
+        details.breakerList.replaceChildren(...states.map(([name, word]) => make("li", "", make("bdi", "", name), \`: \${word}\`)));
+        if (known.breakerCount > length) {
+            details.breakerList.append(make("li", "", \`and \${known.breakerCount - length} more\`));
+        }
     }
 };
 const open = (service, { button, item }, api) => {
@@ -323,7 +326,6 @@ export const hide = (element, isHidden) => {
     if (element.hidden !== isHidden)
         element.hidden = isHidden;
 };
-export const listed = (tag, texts) => texts.map((text) => make(tag, "", make("bdi", "", text)));
 `,
   "keys.js": `import { find, list } from "./order.js";
 import { serviceAt } from "./rows.js";

@@ -85,7 +85,7 @@ li[data-tone="warn"] .when { color: var(--warn); font-weight: 600; } li[data-ton
 .stale .rows, .stale .sums { filter: grayscale(1); }
 .empty { color: var(--soft); padding: 32px 0; text-align: center; }
 
-.more { border-top: 1px solid var(--line); padding: 14px; display: grid; gap: 18px; min-width: 0; }
+.more { border-top: 1px solid var(--line); padding: 14px; display: grid; grid-template-columns: minmax(0, 1fr); gap: 18px; min-width: 0; }
 .more .full { white-space: pre-wrap; overflow-wrap: anywhere; font-weight: 600; } [hidden] { display: none !important; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(45%, 168px), 1fr)); gap: 10px 18px; margin: 0; }
 .facts dt { color: var(--soft); font-size: .8rem; } .facts dd { margin: 0; overflow-wrap: anywhere; }
@@ -96,7 +96,7 @@ li[data-tone="warn"] .when { color: var(--warn); font-weight: 600; } li[data-ton
 .key i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 5px; }
 .key .good { background: var(--strip-good); } .key .warn { background: var(--strip-warn); } .key .bad { background: var(--strip-bad); } .key .hand { background: var(--strip-hand); }
 .log { margin: 0; padding: 0; list-style: none; display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: .87rem; }
-.log time { color: var(--soft); }
+.log li { overflow-wrap: anywhere; min-width: 0; } .log time { color: var(--soft); }
 .by-hand { display: flex; flex-wrap: wrap; gap: 8px; align-items: end; } .by-hand label { display: grid; gap: 2px; font-size: .8rem; color: var(--soft); min-width: 0; }
 .by-hand select { max-width: min(100%, 320px); } .by-hand output { flex-basis: 100%; }
 summary { cursor: pointer; font-weight: 600; width: fit-content; } details > form { margin-top: 10px; }

@@ -1,6 +1,6 @@
 /** What is shown below the row of a service that somebody has opened. */
 import { breakerWords, makeControl } from "./control.ts"
-import { listed, make, write } from "./elements.ts"
+import { make, write } from "./elements.ts"
 import { serverNow, type Service } from "./known.ts"
 import { addPlots, type Plots } from "./plots.ts"
 import type { View } from "./rows.ts"
@@ -42,7 +42,8 @@ const facts: ReadonlyArray<Fact> = [
     "Mean time to recovery",
     ({ recovery: { meanTimeToRecovery } }) => meanTimeToRecovery === null ? "–" : span(meanTimeToRecovery)
   ],
-  ["Last error", ({ lastError }) => lastError === null ? "–" : `${lastError.kind} at ${clock(lastError.at)}`],
+  ["Last error", ({ lastError }) => lastError?.kind ?? "–"],
+  ["Last error at", ({ lastError }) => lastError === null ? "–" : clock(lastError.at)],
   ["In flight, limit", ({ load }) => load === null ? "no limit" : `${load.inFlight} of ${load.limit ?? "any number"}`],
   ["Waiting", ({ load }) => load === null ? "–" : String(load.waiting)],
   counted("Calls", "calls"),
@@ -75,12 +76,18 @@ export const drawDetails = ({ known }: Service, details: Details): void => {
     if (changes.length === 0) details.log.replaceChildren(make("li", "", "none that was seen"))
   }
   details.breakers.hidden = known.breakerCount < 2 && known.breakers[0]?.key === null
-  const all = known.breakers.map((breaker) => `${breakerWords(breaker)}: ${lookOf(breaker).word}`)
-  if (known.breakerCount > all.length) all.push(`and ${known.breakerCount - all.length} more`)
-  const shown = JSON.stringify(all)
+  const { length } = known.breakers
+  const states = known.breakers.map((breaker) => [breakerWords(breaker), lookOf(breaker).word] as const)
+  const shown = JSON.stringify([states, known.breakerCount])
   if (details.breakersShown !== shown) {
     details.breakersShown = shown
-    details.breakerList.replaceChildren(...listed("li", all))
+    // a name may turn the direction of writing: not of what stands beside it
+    details.breakerList.replaceChildren(
+      ...states.map(([name, word]) => make("li", "", make("bdi", "", name), `: ${word}`))
+    )
+    if (known.breakerCount > length) {
+      details.breakerList.append(make("li", "", `and ${known.breakerCount - length} more`))
+    }
   }
 }
 

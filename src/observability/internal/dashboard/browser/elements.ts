@@ -41,7 +41,3 @@ export const mark = (element: HTMLElement, name: string, value: string): void =>
 export const hide = (element: HTMLElement, isHidden: boolean): void => {
   if (element.hidden !== isHidden) element.hidden = isHidden
 }
-
-/** A list of texts, one element each. */
-export const listed = (tag: "li" | "span", texts: ReadonlyArray<string>): ReadonlyArray<HTMLElement> =>
-  texts.map((text) => make(tag, "", make("bdi", "", text)))
