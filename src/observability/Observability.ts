@@ -145,7 +145,8 @@ export interface RouteOptions extends StatusServer.Options {
 /**
  * The routes of status API, dashboard and `GET /metrics`, for the `HttpRouter` of a
  * server of one's own, or for `StatusPort`, which serves them apart. They ask those
- * who read for no token. A bad option throws a `RangeError`.
+ * who read for no token, but with `readTokens`, and then `GET /metrics` still asks for
+ * none. A bad option throws a `RangeError`.
  *
  * @example
  * ```ts
@@ -183,10 +184,14 @@ export const layerRoutes = (
   | FileSystem.FileSystem
   | Path.Path
 > => {
-  onlyKeys("Observability.layerRoutes", options, ["controlTokens", "dashboard", "metrics"])
-  return Layer.mergeAll(
-    StatusServer.layer({ controlTokens: options.controlTokens }),
-    Dashboard.layer(options.dashboard),
-    Metrics.layerRoute(options.metrics)
-  )
+  onlyKeys("Observability.layerRoutes", options, [
+    "controlTokens",
+    "readTokens",
+    "maxClients",
+    "allowedOrigins",
+    "dashboard",
+    "metrics"
+  ])
+  const { dashboard, metrics, ...status } = options
+  return Layer.mergeAll(StatusServer.layer(status), Dashboard.layer(dashboard), Metrics.layerRoute(metrics))
 }

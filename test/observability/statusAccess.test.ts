@@ -1,8 +1,9 @@
 /** Who may read the status, follow it and control by hand, and what is said to all others. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Redacted, References, Tracer } from "effect"
+import { HttpServer } from "effect/http"
 import { Resilience } from "../../src/index.ts"
-import type { StatusServer } from "../../src/observability/index.ts"
+import { Observability, type StatusServer } from "../../src/observability/index.ts"
 import { at, post, serve } from "../http/server/support.ts"
 import { recordingTracer } from "../recordingTracer.ts"
 import { assertRefused } from "../support.ts"
@@ -72,6 +73,21 @@ describe("StatusServer: reading with a token", () => {
       assert.strictEqual((yield* ask(...control(reset, bearer(readSecret)))).status, 401)
       assert.strictEqual((yield* ask(...control(reset))).status, 200)
     }).pipe(Effect.provide(Resilience.layer)))
+
+  it.effect("is asked for through all routes in one layer too, but for metrics", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(
+        Observability.layerRoutes({ ...tokens, maxClients: 5, allowedOrigins: ["https://ops.example"] }).pipe(
+          Layer.provide(Observability.layer()),
+          Layer.provide(Resilience.layer),
+          Layer.provide(HttpServer.layerServices)
+        )
+      )
+      const statuses: Array<number> = []
+      for (const path of [...reads, "/dashboard", "/metrics"]) statuses.push((yield* ask(path)).status)
+      assert.deepStrictEqual(statuses, [401, 401, 401, 200, 200])
+      assert.strictEqual((yield* ask("/v1/api/status", at(bearer(readSecret)))).status, 200)
+    }))
 
   it.effect("leaves control off where there is no token for it", () =>
     Effect.gen(function*() {
