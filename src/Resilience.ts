@@ -161,6 +161,8 @@ export class Resilience extends Context.Service<Resilience, {
    * loses the oldest events; it never slows a call.
    */
   readonly events: Stream.Stream<ResilienceEvent>
+  /** How many events were lost to one listener or more, who had 4,096 of them unread. */
+  readonly lost: Effect.Effect<number>
   /**
    * Tells the listeners, if there are any; the event is only made for them. It is
    * given the time and the number of the call that is running. For policies of
@@ -306,6 +308,7 @@ const make = Effect.fnUntraced(function*(options: {
   const pipelines = new Map<string, Pipeline.Pipeline<Pipeline.PipelineError>>()
   let listeners = 0
   let calls = 0
+  let lost = 0
 
   const publish: Resilience["Service"]["publish"] = (event, fiber = Fiber.getCurrent()) => {
     if (listeners === 0 || fiber === undefined) return
@@ -313,7 +316,10 @@ const make = Effect.fnUntraced(function*(options: {
     const requestId = fiber.getRef(CurrentRequestId)
     const made = requestId !== undefined && "call" in told ? { ...told, requestId } : told
     // for a full one only the effect makes room, and without it all listeners would lose what is new
-    if (!PubSub.publishUnsafe(pubsub, made)) Effect.runSyncWith(fiber.context)(PubSub.publish(pubsub, made))
+    if (!PubSub.publishUnsafe(pubsub, made)) {
+      lost++
+      Effect.runSyncWith(fiber.context)(PubSub.publish(pubsub, made))
+    }
   }
 
   const onTransition = (pipeline: string): Listener => (transition, by) =>
@@ -452,6 +458,7 @@ const make = Effect.fnUntraced(function*(options: {
         Stream.fromPubSub(pubsub)
       )
     ),
+    lost: Effect.sync(() => lost),
     publish,
     tuning: new Map(Object.entries(tuning)),
     test

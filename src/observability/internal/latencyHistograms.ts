@@ -1,13 +1,14 @@
 /** How long attempts took: a histogram for each pipeline, operation and outcome. */
-import type * as Context from "effect/Context"
-import * as Metric from "effect/Metric"
-import { attributesOf } from "./pullSeries.ts"
+import type * as Metric from "effect/Metric"
+import type { Definition, Source } from "./series.ts"
 
 /** What stands for names that nobody has declared, or that are too many. */
 export const other = "other"
 
-const metricName = "resilience_attempt_duration_seconds"
-const help = "How long attempts took, their waits for limits included."
+/** Undeclared names that are longer are `other`: they would be in every line of a histogram. */
+const longest = 500
+
+const outcomes: ReadonlySet<string> = new Set(["success", "failure", "overload", "ignored"])
 
 class Histogram {
   private readonly boundaries: ReadonlyArray<number>
@@ -47,44 +48,42 @@ interface Operations {
 }
 
 export class LatencyHistograms {
-  private readonly context: Context.Context<never>
-  private readonly boundaries: ReadonlyArray<number>
+  private readonly source: Source
+  private readonly definition: Definition & { readonly boundaries: ReadonlyArray<number> }
   private readonly maxOperations: number
   /** Whether there is a pipeline of that name, and which operations it declares. */
   private readonly declared: (pipeline: string) => ((operation: string) => boolean) | undefined
   private readonly pipelines = new Map<string, Operations>()
   private readonly histograms = new Map<string, Histogram>()
-  private readonly registrations: Array<Metric.Registration> = []
 
   constructor(options: {
-    readonly context: Context.Context<never>
+    readonly source: Source
     readonly boundaries: ReadonlyArray<number>
     readonly maxOperations: number
     readonly declared: (pipeline: string) => ((operation: string) => boolean) | undefined
   }) {
-    this.context = options.context
-    this.boundaries = options.boundaries
+    this.source = options.source
+    this.definition = {
+      kind: "histogram",
+      name: "resilience_attempt_duration_seconds",
+      help: "How long attempts took, their waits for limits included.",
+      unit: "seconds",
+      boundaries: options.boundaries
+    }
     this.maxOperations = options.maxOperations
     this.declared = options.declared
   }
 
   record(pipeline: string, operation: string, outcome: string, seconds: number): void {
+    // a policy of somebody's own may tell of anything
+    if (!outcomes.has(outcome) || !(seconds >= 0 && seconds < Infinity)) return
     const labels = { ...this.labels(pipeline, operation), outcome }
     const key = JSON.stringify(labels)
     let histogram = this.histograms.get(key)
     if (histogram === undefined) {
-      const made = histogram = new Histogram(this.boundaries)
+      const made = histogram = new Histogram(this.definition.boundaries)
       this.histograms.set(key, made)
-      const metric = Metric.histogram(metricName, {
-        description: help,
-        attributes: attributesOf(labels, "seconds"),
-        boundaries: this.boundaries
-      })
-      this.registrations.push(Metric.registerUnsafe(metric, this.context, {
-        get: () => made.state,
-        update: () => {},
-        modify: () => {}
-      }))
+      this.source.histogram(this.definition, labels, () => made.state)
     }
     histogram.record(seconds)
   }
@@ -93,7 +92,6 @@ export class LatencyHistograms {
     let operations = this.pipelines.get(pipeline)
     if (operations === undefined) {
       const isDeclared = this.declared(pipeline)
-      // a policy of somebody's own may tell of anything
       if (isDeclared === undefined) return { pipeline: other }
       operations = { isDeclared, seen: new Set() }
       this.pipelines.set(pipeline, operations)
@@ -101,12 +99,8 @@ export class LatencyHistograms {
     if (operation === "") return { pipeline }
     const { isDeclared, seen } = operations
     if (seen.has(operation) || isDeclared(operation)) return { pipeline, operation }
-    if (seen.size >= this.maxOperations) return { pipeline, operation: other }
+    if (seen.size >= this.maxOperations || operation.length > longest) return { pipeline, operation: other }
     seen.add(operation)
     return { pipeline, operation }
-  }
-
-  removeAll(): void {
-    for (const registration of this.registrations) registration.remove()
   }
 }
