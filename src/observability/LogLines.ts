@@ -10,7 +10,7 @@
  *
  * While a dependency is down its lines are many and alike. Each pipeline may log a
  * number of lines of each kind within an interval; the others are counted, and told
- * in one line at its end.
+ * in one line at its end. So are events that came faster than they were taken.
  *
  * Lines hold the kind of an error and not its message, which may hold anything.
  * Names are cut and escaped, so that they stay within their line.
@@ -134,6 +134,9 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
   return Layer.effectDiscard(Effect.gen(function*() {
     const resilience = yield* Resilience
     let kinds = new Map<string, Kind>()
+    /** Lines of kinds that are too many to be told apart. */
+    let further = 0
+    let lost = yield* resilience.lost
 
     let pipelines: ReadonlyMap<string, Pipeline.Pipeline<Pipeline.PipelineError>> = new Map()
 
@@ -167,7 +170,10 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
       let kind = kinds.get(name)
       if (kind === undefined) {
         // names that nobody declares could be without end
-        if (kinds.size >= maxKinds) return false
+        if (kinds.size >= maxKinds) {
+          further++
+          return false
+        }
         kinds.set(name, kind = { logged: 0, leftOut: 0, last: undefined })
       }
       if (kind.logged < lines) {
@@ -179,14 +185,21 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
       return false
     }
 
-    const tellLeftOut = Effect.suspend(() => {
+    const sum = (event: string, leftOut: number, text: string) =>
+      leftOut === 0 ? Effect.void : Effect.annotateLogs(Effect.logWarning(`${leftOut} ${text}`), { event, leftOut })
+
+    const tellLeftOut = Effect.gen(function*() {
       const over = kinds
+      const beyond = further
+      const before = lost
       kinds = new Map()
-      return Effect.forEach(
-        over.values(),
-        ({ last, leftOut }) => last === undefined ? Effect.void : Effect.exit(write(last, leftOut)),
-        { discard: true }
-      )
+      further = 0
+      lost = yield* resilience.lost
+      for (const { last, leftOut } of over.values()) {
+        if (last !== undefined) yield* Effect.exit(write(last, leftOut))
+      }
+      yield* Effect.exit(sum("LeftOut", beyond, `more lines in ${interval}, of too many kinds to tell them apart`))
+      yield* Effect.exit(sum("EventsLost", lost - before, "events came faster than they were taken, and were lost"))
     })
 
     yield* resilience.events.pipe(
