@@ -140,7 +140,9 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
         if (source.isLatest(reading)) source.end()
       }).pipe(
         // whoever scrapes gets what was read last, if anything in here breaks
-        Effect.catchDefect(() => Effect.void)
+        Effect.catchDefect(() => Effect.void),
+        // by the clock of the program, whoever exports
+        Effect.provideContext(context)
       )
 
       const reader: Reader = { resilience, read }

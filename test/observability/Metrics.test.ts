@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Layer, Metric, Schema, Scope, Stream } from "effec
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, KeyedCircuitBreaker, Pipeline, Resilience } from "../../src/index.ts"
 import { Metrics } from "../../src/observability/index.ts"
-import { assertRefused, boom, pauses, present, start } from "../support.ts"
+import { assertRefused, boom, draws, pauses, present, start } from "../support.ts"
 import { hostileNames } from "./names.ts"
 import { parsePrometheus, sample } from "./prometheusText.ts"
 
@@ -210,6 +210,15 @@ describe("Metrics", () => {
       assert.deepStrictEqual(yield* limits, ["b", "b"])
     }).pipe(Effect.provide(measured()), fresh))
 
+  it.effect("reads by the clock of the program, whoever exports", () =>
+    Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("hosts", { keyedCircuitBreaker: { trip, idle: 1 } })
+      yield* protect(Effect.void, { key: "a" })
+      yield* Metric.snapshot
+      const keys = (yield* Metric.snapshot).filter(({ id }) => id === "resilience_circuit_breaker_keys")
+      assert.deepStrictEqual(keys.map(({ state }) => state), [{ value: 1 }, { value: 0 }, { value: 0 }, { value: 0 }])
+    }).pipe(Effect.provide(measured()), fresh))
+
   it.effect("leaves nothing in the registry when its layer is closed", () =>
     Effect.gen(function*() {
       const registry = yield* Metric.MetricRegistry
@@ -325,6 +334,84 @@ describe("Metrics", () => {
         assert.strictEqual(sample(yield* scrape, "resilience_attempts_total", { pipeline: "p" }), 2)
       }).pipe(Effect.provide(Layer.provide(Metrics.layer(), Layer.succeed(Resilience.Resilience, fragile))))
     }).pipe(Effect.provide(Resilience.layer), fresh))
+
+  it.effect("has counters that never fall and histograms that agree with themselves, whatever is done to pipelines", () =>
+    Effect.gen(function*() {
+      const { below, pick } = yield* draws
+      const limits = { x: { kind: "fixed-window", permits: 5, per: "1 seconds" } } as const
+      const p = yield* Pipeline.make("p", {
+        circuitBreaker: { trip, open: "2 seconds" },
+        bulkhead: { concurrency: 2, queue: 1 },
+        retry: { times: 1 },
+        retryBudget: { minimum: 1, share: 0.1 },
+        throttle: {},
+        rateLimit: { limits },
+        hedge: { delay: "1 seconds" },
+        operations: { o: { circuitBreaker: { trip: { kind: "consecutive", failures: 2 } } } }
+      })
+      const keyed = yield* Pipeline.make("keyed", {
+        keyedCircuitBreaker: { trip, open: "1 seconds", idle: "3 seconds", maxKeys: 5 },
+        adaptiveLimit: {}
+      })
+      const breaker = present(p.circuitBreaker)
+      const work: ReadonlyArray<Effect.Effect<void, unknown>> = [
+        boom,
+        Effect.void,
+        Effect.sleep("2 seconds"),
+        Effect.timeout(Effect.never, "3 seconds")
+      ]
+      const tunings: ReadonlyArray<Pipeline.Tuning> = [
+        {},
+        { retry: false },
+        { throttle: false, circuitBreaker: false },
+        { bulkhead: { concurrency: 1 }, hedge: { delay: "2 seconds" } },
+        { rateLimit: { limits: { x: { ...limits.x, permits: 3 } } } }
+      ]
+      const step = Effect.suspend((): Effect.Effect<unknown> => {
+        switch (below(12)) {
+          case 0:
+            return breaker.reset
+          case 1:
+            return Effect.flatMap(
+              breaker.snapshot,
+              (was) => Effect.andThen(TestClock.adjust(500), breaker.restore(was))
+            )
+          case 2:
+            return p.reconfigure(pick(tunings))
+          case 3:
+            return Effect.scoped(pick([breaker.forceOpen, breaker.disable]))
+          case 4:
+          case 5:
+            return start(Effect.exit(keyed.protect(pick(work), { key: `${below(20)}` })))
+          case 6:
+          case 7:
+          case 8:
+            return TestClock.adjust(below(1_500))
+        }
+        return start(Effect.exit(p.protect(pick(work), { operation: pick(["o", "other", "third"]), idempotent: true })))
+      })
+      let last = new Map<string, number>()
+      for (let round = 0; round < 150; round++) {
+        for (let n = 0; n < 10; n++) yield* step
+        const { samples } = parsePrometheus(yield* (yield* Metrics.Metrics).prometheus())
+        const now = new Map(samples.map(({ labels, name, value }) => [name + JSON.stringify(labels), value]))
+        assert.strictEqual(now.size, samples.length)
+        for (const [key, value] of last) {
+          if (/_(total|count|sum|bucket)\{/.test(key)) assert.isAtLeast(present(now.get(key)), value, key)
+        }
+        let upTo = 0
+        for (const { labels: { le, ...labels }, name, value } of samples) {
+          if (!name.endsWith("_bucket")) continue
+          upTo = le === "0.005" ? value : Math.max(upTo, value)
+          assert.strictEqual(value, upTo)
+          if (le !== "+Inf") continue
+          assert.strictEqual(now.get(name.replace("_bucket", "_count") + JSON.stringify(labels)), value)
+          assert.isAtLeast(present(now.get(name.replace("_bucket", "_sum") + JSON.stringify(labels))), 0)
+        }
+        last = now
+      }
+      assert.isAbove(last.size, 100)
+    }).pipe(Effect.provide(measured()), fresh))
 
   it.effect("tells names apart that no encoding can hold", () =>
     Effect.gen(function*() {

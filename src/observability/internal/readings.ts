@@ -48,7 +48,10 @@ const baseline = gauge(
 )
 
 const permits = gauge("rate_limit_permits_left", "Permits that calls without a key have left.")
-const spent = counter("rate_limit_permits_spent", "Permits spent by all calls.")
+const spent: Definition = {
+  ...counter("rate_limit_permits_spent", "Permits spent by all calls, less those given back."),
+  isNet: true
+}
 const rateKeys = gauge("rate_limit_keys", "Keys that a rate limit remembers.")
 
 const throttle = gauge("throttle_probability_ratio", "The probability that the throttle refuses the next call.")

@@ -10,6 +10,8 @@ export interface Definition {
   readonly help: string
   /** As OpenTelemetry takes it, where the value is one of something. */
   readonly unit?: string | undefined
+  /** Whether what was counted may be given back. A counter never falls, so it stays until it is passed. */
+  readonly isNet?: boolean | undefined
   /** Of a histogram: the upper bounds of its buckets. */
   readonly boundaries?: ReadonlyArray<number> | undefined
 }
@@ -85,7 +87,8 @@ export class Source {
         series.set(of, one)
         this.board.claim(one)
       }
-      one.value = one.seen === this.reading ? one.value + value : value
+      if (definition.isNet === true) one.value = Math.max(one.value, value)
+      else one.value = one.seen === this.reading ? one.value + value : value
       one.seen = this.reading
     }
   }
