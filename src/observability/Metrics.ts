@@ -77,7 +77,7 @@ export class Metrics extends Context.Service<Metrics, {
 const module_ = "Metrics.layer"
 
 /** So many names are read before others have a turn. */
-const perTurn = 50
+const perTurn = 20
 
 const httpBoundaries = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 

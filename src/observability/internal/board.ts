@@ -52,7 +52,6 @@ export class Board {
   private readonly readers = new Set<Reader>()
   private readonly claims = new Map<string, Array<Series>>()
   private readonly registrations = new Map<Series, Metric.Registration>()
-  private readonly getters = new WeakSet<object>()
   private own: ReadonlyArray<Metric.Registration> = []
 
   private constructor(registry: Metric.MetricRegistry) {
@@ -117,11 +116,12 @@ export class Board {
     return [[pipelines, this.pipelines], [lost, this.lost]]
   }
 
-  /** The registry without what is on the board. */
+  /** The registry without what is on the board; its names are nobody else's. */
   get others(): Metric.MetricRegistry {
     const others: Metric.MetricRegistry = new Map()
     for (const [key, metadata] of this.registry) {
-      if (!this.getters.has(metadata.hooks.get)) others.set(key, metadata)
+      const { id } = metadata
+      if (!this.families.has(id) && id !== pipelines.name && id !== lost.name) others.set(key, metadata)
     }
     return others
   }
@@ -160,7 +160,6 @@ export class Board {
     labels: Readonly<Record<string, string>>,
     get: () => Metric.CounterState<number> | Metric.GaugeState<number> | Metric.HistogramState
   ): Metric.Registration {
-    this.getters.add(get)
     // Effect's exporters read the unit from among the attributes
     const options = { description: help, attributes: unit === undefined ? labels : { ...labels, unit } }
     const metric = kind === "counter"

@@ -56,6 +56,9 @@ export class Source {
   private readonly owners = new Map<string, Owner>()
   private readonly histograms: Array<Series> = []
   private reading = 0
+  /** How many series there are, and how many of them this reading has set. */
+  private size = 0
+  private set = 0
 
   /** All series have the labels `common`. */
   constructor(board: Board, common: Labels) {
@@ -65,6 +68,7 @@ export class Source {
 
   /** The number of a reading that begins. What an earlier one has not set yet is no longer its to set. */
   begin(): number {
+    this.set = 0
     return ++this.reading
   }
 
@@ -85,21 +89,25 @@ export class Source {
       if (one === undefined) {
         one = new Series(definition, label === "" ? own : { ...own, [label]: wellFormed(of) })
         series.set(of, one)
+        this.size++
         this.board.claim(one)
       }
       if (definition.isNet === true) one.value = Math.max(one.value, value)
       else one.value = one.seen === this.reading ? one.value + value : value
+      if (one.seen !== this.reading) this.set++
       one.seen = this.reading
     }
   }
 
   /** What was not set within this reading is gone. */
   end(): void {
+    if (this.set === this.size) return
     for (const [key, { series: all }] of this.owners) {
       for (const [definition, series] of all) {
         for (const [of, one] of series) {
           if (one.seen === this.reading) continue
           series.delete(of)
+          this.size--
           this.board.release(one)
         }
         if (series.size === 0) all.delete(definition)
