@@ -1,11 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, Layer, Logger, Metric, Redacted, References, Schema, Tracer } from "effect"
+import {
+  Clock,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  Metric,
+  Redacted,
+  References,
+  Schema,
+  Scope,
+  Tracer
+} from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { AdaptiveLimit, Pipeline, Resilience, RetryBudget } from "../../src/index.ts"
 import { Alerts, LogLines, Metrics, Notify } from "../../src/observability/index.ts"
 import * as TestServer from "../http/server.ts"
-import { assertRefused, boom, present } from "../support.ts"
+import { assertRefused, boom, draws, present } from "../support.ts"
 import { hostileNames } from "./names.ts"
 
 const trip = { kind: "consecutive", failures: 1 } as const
@@ -363,6 +376,82 @@ describe("Alerts", () => {
       yield* until(() => logged.length > 8 * hostileNames.length)
       for (const value of logged) assert.notMatch(String(value), /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u)
     }).pipe(Effect.provide(Layer.provide(layer, Logger.layer([logger]))))
+  })
+
+  it.effect("begin and end by turns for each rule and subject, and all end, whatever is done to breakers", () => {
+    const { alerts, layer } = watched([
+      { kind: "opened" },
+      { kind: "open-longer", than: "5 seconds" },
+      { kind: "flapping", openings: 2, within: "30 seconds" },
+      { kind: "error-rate", minimumCalls: 3, within: "20 seconds" },
+      { kind: "budget-empty", within: "10 seconds" },
+      { kind: "limit-shrinking", within: "10 seconds" }
+    ])
+    return Effect.gen(function*() {
+      const { below, pick } = yield* draws
+      const p = yield* Pipeline.make("p", {
+        circuitBreaker: { trip, open: "2 seconds" },
+        retry: { times: 1 },
+        retryBudget: { minimum: 1, share: 0.1 },
+        adaptiveLimit: { initial: 20, min: 1, max: 50 }
+      })
+      const hosts = yield* Pipeline.make("hosts", {
+        keyedCircuitBreaker: { trip, open: "2 seconds", idle: "8 seconds" }
+      })
+      const breaker = present(p.circuitBreaker)
+      const held: Array<Scope.Closeable> = []
+      const step = Effect.suspend((): Effect.Effect<unknown> => {
+        switch (below(14)) {
+          case 0:
+            return breaker.reset
+          case 1:
+            return Effect.flatMap(breaker.snapshot, (was) => Effect.andThen(seconds(below(3)), breaker.restore(was)))
+          case 2:
+            return Effect.gen(function*() {
+              const scope = yield* Scope.make()
+              held.push(scope)
+              yield* Scope.provide(pick([breaker.forceOpen, breaker.disable, breaker.forceClosed]), scope)
+            })
+          case 3: {
+            const scope = held.pop()
+            return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+          }
+          case 4:
+            return p.reconfigure(pick([{}, { circuitBreaker: false }, { retryBudget: { minimum: 3 } }]))
+          case 5:
+          case 6:
+            return Effect.exit(hosts.protect(pick([boom, Effect.void]), { key: `${below(5)}` }))
+          case 7:
+          case 8:
+          case 9:
+            return seconds(below(4))
+        }
+        return Effect.exit(p.protect(pick([boom, boom, Effect.void])))
+      })
+      for (let n = 0; n < 2_000; n++) yield* step
+      for (const scope of held) yield* Scope.close(scope, Exit.void)
+      for (let n = 0; n < 100; n++) {
+        yield* seconds(2)
+        yield* Effect.exit(p.protect(Effect.void))
+        yield* hosts.protect(Effect.void, { key: "another" })
+      }
+      const on = new Map<string, string>()
+      for (const { id, key, pipeline, rule, state } of alerts) {
+        const subject = JSON.stringify([rule, pipeline, key])
+        if (state === "raised") {
+          assert.isFalse(on.has(subject), subject)
+          on.set(subject, id)
+        } else {
+          assert.strictEqual(on.get(subject), id)
+          on.delete(subject)
+        }
+      }
+      assert.strictEqual(new Set(alerts.map(({ id }) => id)).size, alerts.length / 2)
+      assert.deepStrictEqual([...on.keys()], [])
+      for (const kind of ["opened", "open-longer", "flapping", "error-rate", "budget-empty"]) {
+        assert.isTrue(alerts.some((alert) => alert.kind === kind), kind)
+      }
+    }).pipe(Effect.provide(layer))
   })
 
   it.effect("never touch a call, and reach all others, where handlers fail, die, throw or hang", () => {
