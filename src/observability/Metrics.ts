@@ -146,12 +146,13 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
       )
 
       const reader: Reader = { resilience, read }
-      board.join(reader)
-      yield* Effect.addFinalizer(() =>
-        Effect.sync(() => {
-          board.leave(reader)
-          source.close()
-        })
+      yield* Effect.acquireRelease(
+        Effect.sync(() => board.join(reader)),
+        () =>
+          Effect.sync(() => {
+            board.leave(reader)
+            source.close()
+          })
       )
 
       if (latencies) {
