@@ -22,6 +22,7 @@ import * as CircuitBreaker from "./CircuitBreaker.ts"
 import * as Hedge from "./Hedge.ts"
 import type { Listener } from "./internal/breakerCell.ts"
 import { Current as CurrentCall } from "./internal/call.ts"
+import * as counters from "./internal/counters.ts"
 import { differences, isSame } from "./internal/differences.ts"
 import { reasonOf } from "./internal/exit.ts"
 import { openTime } from "./internal/openTime.ts"
@@ -189,6 +190,12 @@ export class Resilience extends Context.Service<Resilience, {
    */
   readonly adopt: (pipeline: Pipeline.Pipeline<Pipeline.PipelineError>) => Pipeline.Pipeline<Pipeline.PipelineError>
   /**
+   * What the pipelines of that name have counted, whatever their options are.
+   *
+   * @internal
+   */
+  readonly counted: (name: string) => counters.Counters
+  /**
    * A call of that fiber, with the number that its events share where somebody listens.
    *
    * @internal
@@ -306,6 +313,7 @@ const make = Effect.fnUntraced(function*(options: {
   const scope = yield* Effect.scope
   const pubsub = yield* PubSub.sliding<ResilienceEvent>(eventCapacity)
   const pipelines = new Map<string, Pipeline.Pipeline<Pipeline.PipelineError>>()
+  const counts = new Map<string, counters.Counters>()
   let listeners = 0
   let calls = 0
   let lost = 0
@@ -437,6 +445,11 @@ const make = Effect.fnUntraced(function*(options: {
     adopt: (pipeline) => {
       if (!pipelines.has(pipeline.name)) pipelines.set(pipeline.name, pipeline)
       return named(pipeline.name, pipeline.declared) ?? pipeline
+    },
+    counted: (name) => {
+      const known = counts.get(name) ?? counters.make()
+      counts.set(name, known)
+      return known
     },
     numbered: (self, fiber) => {
       if (listeners > 0) return Effect.provideService(self, CurrentCall, { id: ++calls, attempts: 0 })

@@ -428,6 +428,18 @@ describe("Metrics", () => {
       }
     }).pipe(Effect.provide(measured()), fresh))
 
+  it.effect("counts all pipelines of one name together, whatever their options are", () =>
+    Effect.gen(function*() {
+      const one = yield* Pipeline.make("p", {})
+      const other = yield* Pipeline.make("p", { retry: { times: 1 } })
+      yield* one.protect(Effect.void)
+      for (let n = 0; n < 2; n++) yield* other.protect(Effect.void)
+      const labels = { pipeline: "p", outcome: "success" }
+      const text = yield* scrape
+      assert.strictEqual(sample(text, "resilience_calls_total", labels), 3)
+      assert.strictEqual(sample(text, "resilience_attempt_duration_seconds_count", labels), 3)
+    }).pipe(Effect.provide(measured()), fresh))
+
   it.effect("counts a pipeline by itself that has the name of another's operation", () =>
     Effect.gen(function*() {
       const quotes = yield* Pipeline.make("quotes", {
