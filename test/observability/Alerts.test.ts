@@ -433,7 +433,7 @@ describe("Alerts", () => {
       for (let n = 0; n < 100; n++) {
         yield* seconds(2)
         yield* Effect.exit(p.protect(Effect.void))
-        yield* hosts.protect(Effect.void, { key: "another" })
+        yield* Effect.exit(hosts.protect(Effect.void, { key: `${n % 5}` }))
       }
       const on = new Map<string, string>()
       for (const { id, key, pipeline, rule, state } of alerts) {
