@@ -7,6 +7,7 @@ import {
   Layer,
   Logger,
   Metric,
+  Random,
   Redacted,
   References,
   Schema,
@@ -451,7 +452,7 @@ describe("Alerts", () => {
       for (const kind of ["opened", "open-longer", "flapping", "error-rate", "budget-empty"]) {
         assert.isTrue(alerts.some((alert) => alert.kind === kind), kind)
       }
-    }).pipe(Effect.provide(layer))
+    }).pipe(Effect.provide(layer), Random.withSeed("alerts"))
   })
 
   it.effect("never touch a call, and reach all others, where handlers fail, die, throw or hang", () => {

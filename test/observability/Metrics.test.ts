@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Metric, Schema, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Metric, Random, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { CircuitBreaker, KeyedCircuitBreaker, Pipeline, Resilience } from "../../src/index.ts"
 import { Metrics } from "../../src/observability/index.ts"
@@ -411,7 +411,7 @@ describe("Metrics", () => {
         last = now
       }
       assert.isAbove(last.size, 100)
-    }).pipe(Effect.provide(measured()), fresh))
+    }).pipe(Effect.provide(measured()), fresh, Random.withSeed("metrics")))
 
   it.effect("tells names apart that no encoding can hold", () =>
     Effect.gen(function*() {
