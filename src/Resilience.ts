@@ -22,6 +22,7 @@ import * as CircuitBreaker from "./CircuitBreaker.ts"
 import * as Hedge from "./Hedge.ts"
 import type { Listener } from "./internal/breakerCell.ts"
 import * as call from "./internal/call.ts"
+import * as counters from "./internal/counters.ts"
 import { differences, isSame } from "./internal/differences.ts"
 import { reasonOf } from "./internal/exit.ts"
 import { kinds, Listeners } from "./internal/listeners.ts"
@@ -174,6 +175,8 @@ export class Resilience extends Context.Service<Resilience, {
    * these. A listener that is slow loses the oldest events; it never slows a call.
    */
   readonly events: Stream.Stream<ResilienceEvent>
+  /** How many events all subscribers together have lost, each of whom had 4,096 of them unread. */
+  readonly lost: Effect.Effect<number>
   /**
    * The events of these kinds, from now on until the scope ends. Those that wait to
    * be read are 4,096 at most: a subscriber that is slow loses the oldest, never
@@ -227,6 +230,12 @@ export class Resilience extends Context.Service<Resilience, {
    * @internal
    */
   readonly adopt: (pipeline: Pipeline.Pipeline<Pipeline.PipelineError>) => Pipeline.Pipeline<Pipeline.PipelineError>
+  /**
+   * What the pipelines of that name have counted, whatever their options are.
+   *
+   * @internal
+   */
+  readonly counted: (name: string) => counters.Counters
   /** How configuration changes pipelines, by name. */
   readonly tuning: ReadonlyMap<string, Pipeline.Tuning>
   /** What a test has changed about all pipelines; `undefined` outside tests. */
@@ -336,6 +345,7 @@ const make = Effect.fnUntraced(function*(options: {
   const { phases = {}, test, tuning = {} } = options
   const scope = yield* Effect.scope
   const pipelines = new Map<string, Pipeline.Pipeline<Pipeline.PipelineError>>()
+  const counts = new Map<string, counters.Counters>()
   const listeners = new Listeners()
 
   const listen: Resilience["Service"]["listen"] = (kinds, on) => {
@@ -481,10 +491,16 @@ const make = Effect.fnUntraced(function*(options: {
       if (!pipelines.has(pipeline.name)) pipelines.set(pipeline.name, pipeline)
       return named(pipeline.name, pipeline.declared) ?? pipeline
     },
+    counted: (name) => {
+      const known = counts.get(name) ?? counters.make()
+      counts.set(name, known)
+      return known
+    },
     snapshots,
     events: Stream.unwrap(Effect.map(subscribe(kinds), ({ events }) => events)),
     subscribe,
     listen,
+    lost: Effect.sync(() => listeners.lost),
     publish: (kind, event, by) => listeners.tell(kind, event, by),
     listeners,
     tuning: new Map(Object.entries(tuning)),

@@ -43,6 +43,8 @@ export class Listeners {
   attempts = false
   ends = false
   calls = false
+  /** What those have lost, in all, who read at their own pace. */
+  lost = 0
   private readonly byKind = new Map<Kind, ReadonlyArray<Listener>>()
   private lastCall = 0
 

@@ -7,7 +7,7 @@ import * as Fallback from "../Fallback.ts"
 import type { CallOptions, Counts, Options, Pipeline, PipelineError, Settings, Stated, Tuning } from "../Pipeline.ts"
 import * as Resilience from "../Resilience.ts"
 import { compose, type Composition } from "./composition.ts"
-import * as counters from "./counters.ts"
+import type * as counters from "./counters.ts"
 import { tune } from "./pipelineSettings.ts"
 import { isTraced } from "./spans.ts"
 
@@ -167,7 +167,7 @@ export const make = Effect.fnUntraced(function*(settings: Settings, fuses: boole
   const named = resilience.named(name, options)
   if (named !== undefined) return named
   const tuning = resilience.tuning.get(name)
-  const counted = counters.make()
+  const counted = resilience.counted(name)
   const tuned = tuning === undefined ? settings : tune(name, options, tuning)
   const current = yield* build(tuned, tuning ?? {}, resilience, counted, fuses, false)
   return resilience.adopt(new LivePipeline(options, current, counted, resilience, fuses))

@@ -14,15 +14,20 @@ const capacity = 4096
 class Buffer<Event> implements Subscription<Event> {
   lost = 0
   readonly events: Stream.Stream<Event>
+  private readonly listeners: Listeners
   private readonly queue: Queue.Queue<Event, Cause.Done>
 
-  constructor(queue: Queue.Queue<Event, Cause.Done>) {
+  constructor(listeners: Listeners, queue: Queue.Queue<Event, Cause.Done>) {
+    this.listeners = listeners
     this.queue = queue
     this.events = Stream.fromQueue(queue)
   }
 
   add(event: Event): void {
-    if (Queue.isFullUnsafe(this.queue)) this.lost++
+    if (Queue.isFullUnsafe(this.queue)) {
+      this.lost++
+      this.listeners.lost++
+    }
     Queue.offerUnsafe(this.queue, event)
   }
 }
@@ -35,7 +40,7 @@ export const subscribe = <K extends Kind>(
 ): Effect.Effect<Subscription<OfKind<K>>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const queue = yield* Effect.acquireRelease(Queue.sliding<OfKind<K>, Cause.Done>(capacity), Queue.end)
-    const buffer = new Buffer(queue)
+    const buffer = new Buffer(listeners, queue)
     const add = (event: OfKind<K>): void => {
       if (wanted === undefined || wanted(event)) buffer.add(event)
     }

@@ -6,7 +6,7 @@
  * when the whole span was well, so that it does not come and go.
  *
  * Breakers tell by events of their changes, and are looked at besides, so that a
- * change that was not heard is still seen. All else is read at intervals from the
+ * change that was not heard is still seen, of keys that they are no longer open. All else is read at intervals from the
  * policies' own counters. Handlers run apart from all that; see `Notify`.
  *
  * Keys of breakers are subjects of their own, at most 10,000 of them at a time.
@@ -17,7 +17,9 @@ import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import type * as CircuitBreaker from "../CircuitBreaker.ts"
 import * as RequestId from "../http/RequestId.ts"
 import { guarded } from "../internal/guarded.ts"
 import { integer, nonEmpty, oneOf, onlyKeys, positiveMillis, refuse, share } from "../internal/options.ts"
@@ -59,7 +61,11 @@ interface OfAll {
  * - `budget-empty`: a retry or a hedge was not made for want of budget; over when
  *   that has not been for `within` (default 1 minute)
  * - `limit-shrinking`: an adaptive limit has fallen to `to` (default 0.5) of the
- *   highest within `within` (default 5 minutes), or below; over when it is above that
+ *   highest within `within` (default 5 minutes), or below; over when it was above that
+ *   for as long
+ *
+ * What somebody does by hand raises nothing: a breaker that is forced or disabled is
+ * judged by where it stands beneath, and an outage goes on until that has closed.
  *
  * @category models
  * @since 0.1.0
@@ -138,6 +144,9 @@ export interface Options<H extends Handlers<Alert, unknown> = Handlers<Alert>> {
   /** How often is looked at what does not tell of itself. Default: 1 second. */
   readonly every?: Duration.Input | undefined
 }
+
+/** So many keys that are down are looked at each time, whether they still are. */
+const maxKeys = 200
 
 const kinds: ReadonlyArray<Rule["kind"]> = [
   "opened",
@@ -244,7 +253,8 @@ export const layer = <const H extends Handlers<Alert, unknown>>(
   options: Options<H>
 ): Layer.Layer<never, never, Resilience | Services<H>> => {
   onlyKeys("Alerts.layer", options, ["rules", "handlers", "every"])
-  if (!Array.isArray(options.rules)) refuse("Alerts.layer", "rules", "a list of rules", options.rules)
+  const isRules = Array.isArray(options.rules) && options.rules.every((rule) => isObject(rule))
+  if (!isRules) refuse("Alerts.layer", "rules", "a list of rules", options.rules)
   const rules = options.rules.map(checked)
   const handlers = checkedHandlers("Alerts.layer", options.handlers)
   const every = positiveMillis("Alerts.layer", "every", options.every ?? "1 seconds")
@@ -296,8 +306,14 @@ export const layer = <const H extends Handlers<Alert, unknown>>(
     }
 
     const read = Effect.gen(function*(): Effect.fn.Return<View> {
+      const keyed = yield* resilience.parts("keyedCircuitBreaker")
+      const keys: Array<CircuitBreaker.Snapshot> = []
+      for (const { key, pipeline } of outages.next(maxKeys)) {
+        const breaker = keyed.get(pipeline)
+        if (key !== undefined && breaker !== undefined) keys.push(yield* breaker.of(key).snapshot)
+      }
       return {
-        breakers: yield* snapshots(yield* resilience.parts("circuitBreaker")),
+        breakers: [...(yield* snapshots(yield* resilience.parts("circuitBreaker"))).values(), ...keys],
         counts: yield* forAll(yield* resilience.pipelines, ({ counts }) => counts),
         budgets: yield* snapshots(yield* resilience.parts("retryBudget")),
         limits: yield* snapshots(yield* resilience.parts("adaptiveLimit"))

@@ -10,7 +10,7 @@
  *
  * While a dependency is down its lines are many and alike. Each pipeline may log a
  * number of lines of each kind within an interval; the others are counted, and told
- * in one line at its end.
+ * in one line at its end. So are events that came faster than they were taken.
  *
  * Lines hold the kind of an error and not its message, which may hold anything.
  * Names are cut and escaped, so that they stay within their line.
@@ -25,7 +25,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
 import { flag, integer, onlyKeys, positiveMillis } from "../internal/options.ts"
 import type * as Pipeline from "../Pipeline.ts"
-import { Resilience } from "../Resilience.ts"
+import { Resilience, type Subscription } from "../Resilience.ts"
 import type { ResilienceEvent } from "../ResilienceEvent.ts"
 import { type Line, lineOf as line, withMessage } from "./internal/eventLine.ts"
 import { clean } from "./internal/text.ts"
@@ -135,6 +135,11 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
   return Layer.effectDiscard(Effect.gen(function*() {
     const resilience = yield* Resilience
     let kinds = new Map<string, Kind>()
+    /** Lines of kinds that are too many to be told apart. */
+    let further = 0
+    /** Those that came faster than they were read, when that was told last. */
+    let lost = 0
+    let subscription: Pick<Subscription<ResilienceEvent>, "lost"> = { lost }
 
     let pipelines: ReadonlyMap<string, Pipeline.Pipeline<Pipeline.PipelineError>> = new Map()
 
@@ -166,7 +171,10 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
       let kind = kinds.get(name)
       if (kind === undefined) {
         // names that nobody declares could be without end
-        if (kinds.size >= maxKinds) return false
+        if (kinds.size >= maxKinds) {
+          further++
+          return false
+        }
         kinds.set(name, kind = { logged: 0, leftOut: 0, last: undefined })
       }
       if (kind.logged < lines) {
@@ -178,14 +186,21 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
       return false
     }
 
-    const tellLeftOut = Effect.suspend(() => {
+    const sum = (event: string, leftOut: number, text: string) =>
+      leftOut === 0 ? Effect.void : Effect.annotateLogs(Effect.logWarning(`${leftOut} ${text}`), { event, leftOut })
+
+    const tellLeftOut = Effect.gen(function*() {
       const over = kinds
+      const beyond = further
+      const before = lost
       kinds = new Map()
-      return Effect.forEach(
-        over.values(),
-        ({ last, leftOut }) => last === undefined ? Effect.void : Effect.exit(write(last, leftOut)),
-        { discard: true }
-      )
+      further = 0
+      lost = subscription.lost
+      for (const { last, leftOut } of over.values()) {
+        if (last !== undefined) yield* Effect.exit(write(last, leftOut))
+      }
+      yield* Effect.exit(sum("LeftOut", beyond, `more lines in ${interval}, of too many kinds to tell them apart`))
+      yield* Effect.exit(sum("EventsLost", lost - before, "events came faster than they were taken, and were lost"))
     })
 
     let reader: Fiber.Fiber<void> | undefined = undefined
@@ -195,9 +210,10 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
     )
     const debugs = yield* LogLevel.isEnabled("Debug")
     // most are attempts that went well, which nobody wants to read
-    const { events } = yield* resilience.subscribe(debugs ? told : quiet, (event) => debugs || !isWell(event))
+    const subscribed = yield* resilience.subscribe(debugs ? told : quiet, (event) => debugs || !isWell(event))
+    subscription = subscribed
     // a logger that breaks has lost a line, and gets the next
-    const reading = Stream.runForEach(events, (event) => Effect.exit(write(event, 0)))
+    const reading = Stream.runForEach(subscribed.events, (event) => Effect.exit(write(event, 0)))
     // it ends with its events
     reader = yield* Effect.forkDetach(reading, { startImmediately: true })
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(every), tellLeftOut)))

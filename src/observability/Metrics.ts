@@ -16,7 +16,8 @@
  * a pipeline that there is not. What is no longer there is no longer exported.
  *
  * A pipeline that is made later appears in `layerRoute` at once, with any other
- * exporter at the second export after it was made.
+ * exporter at the second export after it was made. Where two layers of one registry
+ * have a pipeline of the same name, the first tells of it, until it is closed.
  *
  * @since 0.1.0
  */
@@ -27,15 +28,16 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
-import { guarded } from "../internal/guarded.ts"
-import { integer, oneOf, onlyKeys, refuse } from "../internal/options.ts"
+import type * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import { integer, nonEmpty, oneOf, onlyKeys, optionalFunction, refuse } from "../internal/options.ts"
 import { countOf } from "../internal/outcomeTags.ts"
 import { Resilience } from "../Resilience.ts"
+import { Board, type Reader } from "./internal/board.ts"
 import { LatencyHistograms, ofAttempts, ofCalls } from "./internal/latencyHistograms.ts"
 import { listening } from "./internal/listening.ts"
-import { PullSeries } from "./internal/pullSeries.ts"
-import * as readings from "./internal/readings.ts"
+import { prometheusText } from "./internal/prometheusText.ts"
+import { Readings } from "./internal/readings.ts"
+import { Source } from "./internal/series.ts"
 
 /**
  * What is measured. All of it is optional.
@@ -70,11 +72,17 @@ export interface Options {
 export class Metrics extends Context.Service<Metrics, {
   /** Reads all policies now, so that the next export holds what has just been made. Exporters do the same when they read. */
   readonly refresh: Effect.Effect<void>
-  /** All metrics of the registry, read now, in Prometheus' text format. */
+  /**
+   * All metrics of the registry, read now, in Prometheus' text format. It is made in
+   * steps, so that calls go on where there are thousands of pipelines.
+   */
   readonly prometheus: (options?: PrometheusMetrics.FormatOptions) => Effect.Effect<string>
 }>()("effect-resilience/observability/Metrics") {}
 
 const module_ = "Metrics.layer"
+
+/** So many names are read before others have a turn. */
+const perTurn = 20
 
 const httpBoundaries = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 
@@ -120,41 +128,42 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
     Effect.gen(function*() {
       const resilience = yield* Resilience
       const context = yield* Effect.context<never>()
-      const read = Effect.all([resilience.snapshots, resilience.pipelines])
-      const series = new PullSeries(context)
-      const mapped = new readings.Readings()
+      const board = Board.of(context)
+      const source = new Source(board, yield* Metric.CurrentMetricAttributes)
+      const readings = new Readings(source)
 
-      /** While the registry is read that has just been filled. */
-      let isFresh = false
-      const refresh = (): void => {
+      /** Some names at a time, between which calls go on. Who reads meanwhile sees to all of it, and this one ends. */
+      const read = Effect.gen(function*() {
+        const reading = source.begin()
+        const snapshots = yield* resilience.snapshots
+        readings.know(yield* resilience.pipelines)
+        for (let from = 0; from < snapshots.length; from += perTurn) {
+          if (from > 0) yield* Effect.yieldNow
+          if (!source.isLatest(reading)) return
+          for (const snapshot of snapshots.slice(from, from + perTurn)) readings.set(snapshot)
+        }
+        if (source.isLatest(reading)) source.end()
+      }).pipe(
         // whoever scrapes gets what was read last, if anything in here breaks
-        guarded(() => {
-          const [snapshots, pipelines] = Effect.runSyncWith(context)(read)
-          series.update((set) => mapped.set(snapshots, pipelines, set))
-        })
-      }
-
-      // a registry is read in the order in which it was filled: this is read before all others, and makes them new
-      const { help, name } = readings.pipelines
-      const first = Metric.registerUnsafe(Metric.gauge(name, { description: help }), context, {
-        get: () => {
-          if (!isFresh) refresh()
-          return { value: guarded(() => Effect.runSyncWith(context)(resilience.pipelines).size) ?? 0 }
-        },
-        update: () => {},
-        modify: () => {}
-      })
-      yield* Effect.addFinalizer(() =>
-        Effect.sync(() => {
-          first.remove()
-          series.removeAll()
-        })
+        Effect.catchDefect(() => Effect.void),
+        // by the clock of the program, whoever exports
+        Effect.provideContext(context)
       )
 
-      const histograms = Effect.fnUntraced(function*(metric: typeof ofCalls) {
-        const histograms = new LatencyHistograms({
+      const reader: Reader = { resilience, read }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => board.join(reader)),
+        () =>
+          Effect.sync(() => {
+            board.leave(reader)
+            source.close()
+          })
+      )
+
+      const histograms = (metric: typeof ofCalls) =>
+        new LatencyHistograms({
+          source,
           metric,
-          context,
           boundaries,
           maxOperations,
           declared: (pipeline) => {
@@ -162,36 +171,25 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
             return known === undefined ? undefined : (operation) => known.settings.operations.has(operation)
           }
         })
-        yield* Effect.addFinalizer(() => Effect.sync(() => histograms.removeAll()))
-        return histograms
-      })
       if (latencies === "both" || latencies === "calls") {
-        const calls = yield* histograms(ofCalls)
+        const calls = histograms(ofCalls)
         yield* listening(resilience, ["CallEnded"], ({ elapsed, operation, outcome, pipeline, refusedBy }) => {
           const ended = refusedBy === undefined ? countOf[outcome] : "refused"
           calls.record(pipeline, operation, ended, Duration.toMillis(elapsed) / 1_000)
         })
       }
       if (latencies === "both" || latencies === "attempts") {
-        const attempts = yield* histograms(ofAttempts)
+        const attempts = histograms(ofAttempts)
         yield* listening(resilience, ["Attempted"], ({ elapsed, operation, outcome, pipeline }) => {
           attempts.record(pipeline, operation, countOf[outcome], Duration.toMillis(elapsed) / 1_000)
         })
       }
 
-      refresh()
+      yield* read
       return Metrics.of({
-        refresh: Effect.sync(refresh),
+        refresh: read,
         prometheus: (options) =>
-          Effect.sync(() => {
-            refresh()
-            isFresh = true
-            try {
-              return PrometheusMetrics.formatUnsafe(context, options)
-            } finally {
-              isFresh = false
-            }
-          })
+          board.turn.withPermit(Effect.andThen(board.read, prometheusText(board, context, options)))
       })
     })
   )
@@ -200,6 +198,7 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
 /**
  * Answers `GET /metrics`, or another path, in Prometheus' text format. It asks for no
  * token: keep it on an address that only your own can reach, as `StatusPort` does.
+ * A bad option throws a `RangeError`.
  *
  * @example
  * ```ts
@@ -224,12 +223,20 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
  */
 export const layerRoute = (
   options: PrometheusMetrics.HttpOptions = {}
-): Layer.Layer<never, never, Metrics | HttpRouter.HttpRouter> =>
-  Layer.effectDiscard(Effect.gen(function*() {
+): Layer.Layer<never, never, Metrics | HttpRouter.HttpRouter> => {
+  const ofRoute = "Metrics.layerRoute"
+  onlyKeys(ofRoute, options, ["path", "prefix", "metricNameMapper"])
+  const { path = "/metrics", ...format } = options
+  if (typeof path !== "string" || !/^\/|^\*$/.test(path)) refuse(ofRoute, "path", "a path that begins with /", path)
+  if (format.prefix !== undefined) nonEmpty(ofRoute, "prefix", format.prefix)
+  optionalFunction(ofRoute, "metricNameMapper", format.metricNameMapper)
+  return Layer.effectDiscard(Effect.gen(function*() {
     const { prometheus } = yield* Metrics
     const router = yield* HttpRouter.HttpRouter
-    const { path = "/metrics", ...format } = options
-    const answer = Effect.map(prometheus(format), (text) =>
-      HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+    const answer = Effect.map(
+      prometheus(format),
+      (text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
+    )
     yield* router.add("GET", path, answer)
   }))
+}

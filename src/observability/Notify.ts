@@ -3,8 +3,9 @@
  *
  * A handler has a fiber and a queue of its own. One that fails has its failure
  * logged and gets the next; one that is slow holds up nobody else, and loses the
- * oldest where more than 1,000 wait for it; one that takes more than a minute is
- * interrupted. No handler ever touches a call.
+ * oldest where more than 1,000 wait for it, which is logged; one that takes more than
+ * a minute is interrupted. Who was not told that something has begun is not told that
+ * it is over. No handler ever touches a call.
  *
  * @since 0.1.0
  */
@@ -12,10 +13,13 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Redacted from "effect/Redacted"
+import { isHeader } from "../http/internal/headerText.ts"
 import * as ResilientHttpClient from "../http/ResilientHttpClient.ts"
-import { nonEmpty, onlyKeys, optionalFunction } from "../internal/options.ts"
+import { errorKind } from "../internal/errorKind.ts"
+import { nonEmpty, onlyKeys, optionalFunction, refuse } from "../internal/options.ts"
 import * as Pipeline from "../Pipeline.ts"
 import type { Resilience } from "../Resilience.ts"
+import { clean } from "./internal/text.ts"
 
 /**
  * What alerts and error reports have in common: plain data, fit for JSON.
@@ -66,13 +70,18 @@ export type Services<H extends ReadonlyArray<unknown>> = H[number] extends infer
 type ServicesOfHandler<H> = H extends (notification: never) => Effect.Effect<unknown, unknown, infer R> ? R : never
 
 /**
- * Logs the text, with all else as annotations.
+ * Logs the text, with all else as annotations, escaped so that it stays in its line.
  *
  * @category handlers
  * @since 0.1.0
  */
 export const log: Handler = ({ level, text, ...rest }) =>
-  Effect.annotateLogs(Effect.logWithLevel(level)(text), { ...rest })
+  Effect.annotateLogs(
+    Effect.logWithLevel(level)(clean(text, 2_000)),
+    Object.fromEntries(
+      Object.entries(rest).map(([name, value]) => [name, typeof value === "string" ? clean(value, 500) : value])
+    )
+  )
 
 /**
  * What a webhook is made from.
@@ -107,9 +116,16 @@ const defaultPipeline = {
 
 const urlOf = (url: WebhookOptions["url"]): URL => {
   const text = String(Redacted.isRedacted(url) ? Redacted.value(url) : url)
-  if (URL.canParse(text)) return new URL(text)
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return new URL(text)
   throw new RangeError(`${module_}: url must be an absolute URL; it is not shown, since it may hold a secret`)
 }
+
+const headersOf = (headers: WebhookOptions["headers"] = {}): ReadonlyArray<readonly [string, string]> =>
+  Object.entries(headers).map(([name, value]) => {
+    const plain: unknown = text(value)
+    if (typeof plain === "string" && isHeader(name, plain)) return [name, plain]
+    return refuse(module_, "headers", "ones that can be sent", name)
+  })
 
 const text = (value: string | Redacted.Redacted<string>): string =>
   Redacted.isRedacted(value) ? Redacted.value(value) : value
@@ -159,18 +175,24 @@ export const webhook = (
   const name = nonEmpty(module_, "name", options.name ?? "webhook")
   const body = optionalFunction(module_, "body", options.body) ?? ((notification) => notification)
   const made = Pipeline.fromSettings(Pipeline.settings(name, options.pipeline ?? defaultPipeline))
-  const headers = Object.entries(options.headers ?? {})
+  const headers = headersOf(options.headers)
   return Effect.gen(function*() {
     const pipeline = yield* made
+    // a span of the request, and the message of an error, would show the url
+    const silent = HttpClient.transformResponse(yield* HttpClient.HttpClient, (exchange) =>
+      exchange.pipe(
+        Effect.mapError(({ reason }) => new NotAnswered(errorKind(reason))),
+        Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
+      ))
     // the path may hold a secret, and the operation is in every event
-    const client = ResilientHttpClient.make(yield* HttpClient.HttpClient, pipeline, { operation: () => "notify" })
+    const client = ResilientHttpClient.make(silent, pipeline, { operation: () => "notify" })
     let sent = 0
     return (notification) => {
       if (notification.pipeline === name) return Effect.void
       const key = `${notification.id}-${++sent}`
       return Effect.gen(function*() {
         const request = yield* HttpClientRequest.post(url).pipe(
-          HttpClientRequest.setHeaders(headers.map(([name, value]) => [name, text(value)] as const)),
+          HttpClientRequest.setHeaders(headers),
           HttpClientRequest.setHeader("idempotency-key", key),
           HttpClientRequest.bodyJson(body(notification))
         )
@@ -181,6 +203,14 @@ export const webhook = (
       })
     }
   })
+}
+
+/** The receiver has not answered. */
+class NotAnswered {
+  readonly _tag: string
+  constructor(reason: string) {
+    this._tag = reason
+  }
 }
 
 /** The receiver has answered with another status than a 2xx. */

@@ -187,7 +187,8 @@ class Memory {
         if (event.reason !== undefined) this.failed(event.pipeline, event)
         const past = this.changed(event, { at: event.at, to: "Open" })
         past.openings++
-        past.downSince ??= monotonicMillis(clock)
+        // from closed another outage begins, also where the end of the last was not heard
+        if (event.from === "Closed" || past.downSince === undefined) past.downSince = monotonicMillis(clock)
         return
       }
       case "CircuitHalfOpened":

@@ -1,11 +1,25 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Logger, Redacted, Schema } from "effect"
-import { FetchHttpClient } from "effect/http"
+import {
+  Clock,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  Metric,
+  Random,
+  Redacted,
+  References,
+  Schema,
+  Scope,
+  Tracer
+} from "effect"
+import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { AdaptiveLimit, Pipeline, Resilience, RetryBudget } from "../../src/index.ts"
-import { Alerts, Notify } from "../../src/observability/index.ts"
+import { Alerts, LogLines, Metrics, Notify } from "../../src/observability/index.ts"
 import * as TestServer from "../http/server.ts"
-import { assertRefused, boom, present } from "../support.ts"
+import { assertRefused, boom, draws, present } from "../support.ts"
 import { hostileNames } from "./names.ts"
 
 const trip = { kind: "consecutive", failures: 1 } as const
@@ -187,7 +201,9 @@ describe("Alerts", () => {
       yield* seconds(300)
       assert.strictEqual(told().length, 3)
       yield* limit.reconfigure(AdaptiveLimit.settings({ initial: 60, min: 60, max: 200 }))
-      yield* seconds(2)
+      yield* seconds(50)
+      assert.strictEqual(told().length, 3)
+      yield* seconds(15)
       assert.strictEqual(told().at(-1), "l limit-shrinking recovered")
     }).pipe(Effect.provide(layer))
   })
@@ -240,6 +256,214 @@ describe("Alerts", () => {
       yield* Effect.provide(seconds(1), alerts)
       assert.deepStrictEqual(told, ["p: circuit breaker open"])
     }).pipe(Effect.provide(Resilience.layer)))
+  it.effect("end when a key is dropped that nobody calls any more, and when its closing was lost", () => {
+    const { layer, told } = watched([{ kind: "opened" }, { kind: "open-longer", than: "1 minutes" }])
+    return Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      yield* Pipeline.make("hosts", {
+        keyedCircuitBreaker: { trip, open: "30 seconds", idle: "2 minutes" }
+      })
+      const hosts = present((yield* resilience.parts("keyedCircuitBreaker")).get("hosts"))
+      for (const key of ["a", "b"]) yield* Effect.exit(hosts.protect(boom, { key }))
+      yield* seconds(61)
+      const opened = ["hosts opened raised", "hosts opened raised"]
+      assert.deepStrictEqual(told().slice(0, 2), opened)
+      assert.strictEqual(told().length, 4)
+      // what a listener that lags does not hear
+      const snapshot = present((yield* hosts.snapshot).find(({ key }) => key === "b"))
+      const { retryAfter: _, openSince: __, ...rest } = snapshot
+      yield* Effect.provideService(
+        hosts.of("b").restore({ ...rest, state: "Closed", openings: 0 }),
+        Resilience.Resilience,
+        resilience
+      )
+      yield* seconds(600)
+      yield* hosts.keys
+      yield* seconds(2)
+      assert.strictEqual(told().filter((line) => line.endsWith("recovered")).length, 4)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("do not come and go with a limit that sways about the threshold", () => {
+    const { layer, told } = watched([{ kind: "limit-shrinking", to: 0.5, within: "1 minutes" }])
+    return Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      const settings = (max: number) => AdaptiveLimit.settings({ initial: max, min: max, max })
+      const limit = yield* resilience.part("adaptiveLimit", "l", settings(100))
+      yield* seconds(1)
+      for (let n = 0; n < 10; n++) {
+        yield* limit.reconfigure(settings(50))
+        yield* seconds(2)
+        yield* limit.reconfigure(settings(51))
+        yield* seconds(2)
+      }
+      assert.deepStrictEqual(told(), ["l limit-shrinking raised"])
+      yield* seconds(61)
+      assert.deepStrictEqual(told(), ["l limit-shrinking raised", "l limit-shrinking recovered"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tell a handler of no end whose beginning it was not told of, and of how many were lost", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ message }) => {
+      logged.push(String(message))
+    })
+    const slow: Array<Alerts.Alert> = []
+    const { alerts, layer } = watched([{ kind: "opened" }], [
+      (alert) => Effect.andThen(Effect.sleep(1), Effect.sync(() => slow.push(alert as Alerts.Alert)))
+    ])
+    const keys = 3_000
+    return Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("hosts", {
+        keyedCircuitBreaker: { trip, open: "30 seconds", idle: "1 hours" }
+      })
+      const each = (work: Effect.Effect<void, unknown>, before: number) =>
+        Effect.gen(function*() {
+          for (let n = 1; n <= keys; n++) {
+            yield* Effect.exit(protect(work, { key: `${n}` }))
+            // the other handler keeps up
+            if (n % 500 === 0) yield* until(() => alerts.length === before + n)
+          }
+        })
+      yield* each(boom, 0)
+      yield* TestClock.adjust(10)
+      yield* seconds(30)
+      yield* each(Effect.void, keys)
+      assert.strictEqual(alerts.length, 2 * keys)
+      yield* seconds(60)
+      yield* until(() => slow.filter(({ state }) => state === "recovered").length > 1_000)
+      const raised = new Set<string>()
+      for (const { id, state } of slow) {
+        if (state === "raised") raised.add(id)
+        else assert.isTrue(raised.delete(id))
+      }
+      // nor is it left with an episode that has no end
+      assert.strictEqual(raised.size, 0)
+      const lost = logged.flatMap((line) => /^(\d+) notifications were lost/.exec(line)?.[1] ?? [])
+      assert.strictEqual(lost.reduce((sum, n) => sum + Number(n), 0) + slow.length / 2, keys)
+    }).pipe(Effect.provide(Layer.provide(layer, Logger.layer([logger]))))
+  })
+
+  it.effect("go by the time that passes, and not by a clock that is set", () => {
+    const { alerts, layer, told } = watched([{ kind: "open-longer", than: "5 minutes" }, { kind: "opened" }])
+    return Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      let ahead = 0
+      const swaying: Clock.Clock = {
+        ...clock,
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + ahead,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        sleep: (duration) => clock.sleep(duration)
+      }
+      yield* Effect.gen(function*() {
+        const { protect } = yield* Pipeline.make("p", { circuitBreaker: { trip, open: "10 minutes" } })
+        yield* Effect.exit(protect(boom))
+        ahead = 3_600_000
+        yield* seconds(200)
+        ahead = -3_600_000
+        yield* seconds(50)
+        assert.deepStrictEqual(told(), ["p opened raised"])
+        yield* seconds(60)
+        assert.deepStrictEqual(told(), ["p opened raised", "p open-longer raised"])
+        yield* seconds(300)
+        yield* protect(Effect.void)
+        yield* seconds(1)
+        assert.deepStrictEqual(alerts.slice(2).map(({ lasted }) => lasted), [310_000, 610_000])
+      }).pipe(Effect.provide(layer), Effect.provideService(Clock.Clock, swaying))
+    })
+  })
+
+  it.effect("stay within their lines in a log, whatever the names are", () => {
+    const logged: Array<unknown> = []
+    const logger = Logger.make(({ fiber, message }) => {
+      logged.push(message, ...Object.values(fiber.getRef(References.CurrentLogAnnotations)))
+    })
+    const { layer } = watched([{ kind: "opened" }], [Notify.log])
+    return Effect.gen(function*() {
+      for (const name of [...hostileNames, "half \uD83D"]) {
+        const { protect } = yield* Pipeline.make(name, { keyedCircuitBreaker: { trip } })
+        yield* Effect.exit(protect(boom, { key: name }))
+      }
+      yield* until(() => logged.length > 8 * hostileNames.length)
+      for (const value of logged) assert.notMatch(String(value), /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u)
+    }).pipe(Effect.provide(Layer.provide(layer, Logger.layer([logger]))))
+  })
+
+  it.effect("begin and end by turns for each rule and subject, and all end, whatever is done to breakers", () => {
+    const { alerts, layer } = watched([
+      { kind: "opened" },
+      { kind: "open-longer", than: "5 seconds" },
+      { kind: "flapping", openings: 2, within: "30 seconds" },
+      { kind: "error-rate", minimumCalls: 3, within: "20 seconds" },
+      { kind: "budget-empty", within: "10 seconds" },
+      { kind: "limit-shrinking", within: "10 seconds" }
+    ])
+    return Effect.gen(function*() {
+      const { below, pick } = yield* draws
+      const p = yield* Pipeline.make("p", {
+        circuitBreaker: { trip, open: "2 seconds" },
+        retry: { times: 1 },
+        retryBudget: { minimum: 1, share: 0.1 },
+        adaptiveLimit: { initial: 20, min: 1, max: 50 }
+      })
+      const hosts = yield* Pipeline.make("hosts", {
+        keyedCircuitBreaker: { trip, open: "2 seconds", idle: "8 seconds" }
+      })
+      const breaker = present(p.circuitBreaker)
+      const held: Array<Scope.Closeable> = []
+      const step = Effect.suspend((): Effect.Effect<unknown> => {
+        switch (below(14)) {
+          case 0:
+            return breaker.reset
+          case 1:
+            return Effect.flatMap(breaker.snapshot, (was) => Effect.andThen(seconds(below(3)), breaker.restore(was)))
+          case 2:
+            return Effect.gen(function*() {
+              const scope = yield* Scope.make()
+              held.push(scope)
+              yield* Scope.provide(pick([breaker.forceOpen, breaker.disable, breaker.forceClosed]), scope)
+            })
+          case 3: {
+            const scope = held.pop()
+            return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+          }
+          case 4:
+            return p.reconfigure(pick([{}, { circuitBreaker: false }, { retryBudget: { minimum: 3 } }]))
+          case 5:
+          case 6:
+            return Effect.exit(hosts.protect(pick([boom, Effect.void]), { key: `${below(5)}` }))
+          case 7:
+          case 8:
+          case 9:
+            return seconds(below(4))
+        }
+        return Effect.exit(p.protect(pick([boom, boom, Effect.void])))
+      })
+      for (let n = 0; n < 2_000; n++) yield* step
+      for (const scope of held) yield* Scope.close(scope, Exit.void)
+      for (let n = 0; n < 100; n++) {
+        yield* seconds(2)
+        yield* Effect.exit(p.protect(Effect.void))
+        yield* Effect.exit(hosts.protect(Effect.void, { key: `${n % 5}` }))
+      }
+      const on = new Map<string, string>()
+      for (const { id, key, pipeline, rule, state } of alerts) {
+        const subject = JSON.stringify([rule, pipeline, key])
+        if (state === "raised") {
+          assert.isFalse(on.has(subject), subject)
+          on.set(subject, id)
+        } else {
+          assert.strictEqual(on.get(subject), id)
+          on.delete(subject)
+        }
+      }
+      assert.strictEqual(new Set(alerts.map(({ id }) => id)).size, alerts.length / 2)
+      assert.deepStrictEqual([...on.keys()], [])
+      for (const kind of ["opened", "open-longer", "flapping", "error-rate", "budget-empty"]) {
+        assert.isTrue(alerts.some((alert) => alert.kind === kind), kind)
+      }
+    }).pipe(Effect.provide(layer), Random.withSeed("alerts"))
+  })
 
   it.effect("never touch a call, and reach all others, where handlers fail, die, throw or hang", () => {
     const logged: Array<string> = []
@@ -307,12 +531,95 @@ describe("Alerts", () => {
       [() => Notify.webhook({ url: "/hooks/secret" }), "Notify.webhook: url must be an absolute URL; it is not shown"],
       [() => Alerts.layer({ handlers: [] } as never), "Alerts.layer: rules must be a list of rules, got undefined"],
       [() => Alerts.layer({ rules: [] } as never), "Alerts.layer: handlers must be a list of functions"],
-      [() => Alerts.layer({ rules: [], handlers: ["hunter2"] } as never), "such as Notify.webhook(...)"]
+      [() => Alerts.layer({ rules: [], handlers: ["hunter2"] } as never), "such as Notify.webhook(...)"],
+      [of(null), "Alerts.layer: rules must be a list of rules, got [null]"],
+      [() => Notify.webhook({ url: "file:///etc/passwd" }), "url must be an absolute URL"],
+      [
+        () => Notify.webhook({ url: "http://h", headers: { "a b": "c" } }),
+        "headers must be ones that can be sent, got \"a b\""
+      ],
+      [
+        () => Notify.webhook({ url: "http://h", headers: { token: Redacted.make("hunter2\n") } }),
+        "Notify.webhook: headers must be ones that can be sent, got \"token\""
+      ],
+      [
+        () => Notify.webhook({ url: "http://h", headers: { token: 1 } } as never),
+        "headers must be ones that can be sent, got \"token\""
+      ]
     ])
   })
 })
 
 describe("Notify.webhook", () => {
+  it.effect("B9: a receiver that is down for long costs bounded memory, and its url is in no log line, span, event or metric", () => {
+    const told: Array<string> = []
+    const logger = Logger.make(({ fiber, message }) => {
+      told.push(JSON.stringify([message, fiber.getRef(References.CurrentLogAnnotations)]))
+    })
+    const tracer = Tracer.make({
+      span(options) {
+        const span = new Tracer.NativeSpan(options)
+        spans.push(span)
+        return span
+      }
+    })
+    const spans: Array<Tracer.NativeSpan> = []
+    let isUp = false
+    const texts: Array<string> = []
+    const client = HttpClient.make((request) =>
+      isUp
+        ? Effect.sync(() => {
+          texts.push(request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : "")
+          return HttpClientResponse.fromWeb(request, new Response("ok"))
+        })
+        : Effect.fail(
+          new HttpClientError.HttpClientError({
+            reason: new HttpClientError.TransportError({ request, description: `no route to ${request.url}` })
+          })
+        )
+    )
+    const webhook = Notify.webhook({
+      url: "https://chat.example/hooks/hunter2?token=hunter2",
+      headers: { authorization: Redacted.make("Bearer hunter2") }
+    })
+    const alerts = Layer.unwrap(
+      Effect.map(webhook, (handler) => Alerts.layer({ rules: [{ kind: "opened" }], handlers: [handler] }))
+    )
+    const seen = Layer.mergeAll(alerts, LogLines.layer({ messages: true }), Metrics.layer()).pipe(
+      Layer.provideMerge(Layer.merge(Resilience.layer, Layer.succeed(HttpClient.HttpClient, client))),
+      Layer.provide(
+        Layer.mergeAll(
+          Logger.layer([logger]),
+          Layer.succeed(References.MinimumLogLevel, "All"),
+          Layer.succeed(Tracer.Tracer, tracer)
+        )
+      )
+    )
+    return Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("hosts", { keyedCircuitBreaker: { trip, open: "1 days" } })
+      for (let n = 0; n < 3_000; n++) yield* Effect.exit(protect(boom, { key: `${n}` }))
+      for (let n = 0; n < 60; n++) yield* seconds(60)
+      yield* until(() => told.some((line) => line.includes("notifications were lost")))
+      assert.isTrue(told.some((line) => line.includes("could not tell of")))
+      isUp = true
+      yield* seconds(120)
+      yield* Effect.exit(protect(boom, { key: "the last" }))
+      yield* until(() => texts.length > 0)
+      assert.include(texts.at(-1), "the last")
+      const all = [
+        ...told,
+        ...spans.map(({ attributes, name }) => JSON.stringify([name, [...attributes]])),
+        yield* (yield* Metrics.Metrics).prometheus(),
+        JSON.stringify(yield* (yield* Resilience.Resilience).snapshots)
+      ].join("\n")
+      assert.isAbove(spans.length, 0)
+      assert.notInclude(all, "hunter2")
+    }).pipe(
+      Effect.provide(seen),
+      (self) => Effect.suspend(() => Effect.provideService(self, Metric.MetricRegistry, new Map()))
+    )
+  })
+
   it.live("B9: posts alerts to a real server, again where it has failed, and keeps the secret of its url", () =>
     Effect.gen(function*() {
       const server = yield* TestServer.make

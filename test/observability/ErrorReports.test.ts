@@ -98,6 +98,90 @@ describe("ErrorReports", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("are alike whatever the lines, the folder, the messages, the causes and the order of attempts are", () => {
+    const { layer } = reporting()
+    const failing = (folder: string, line: number, message: string) => {
+      const error: Error & { cause?: unknown } = new TypeError(message)
+      error.stack = `TypeError: ${message}
+    at charge (${folder}/app/billing.ts:${line}:${line + 7})
+    at async pay (${folder}/app/pay.ts?v=${line}:${line}:1)
+    at ${folder}/app/main.ts:${line}:2`
+      error.cause = error
+      return error
+    }
+    return Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", {})
+      const folders = ["", "/srv", "file:///srv", "C:\\Users\\A B", "/home/a b", "/home/a b/c"]
+      for (const [n, folder] of folders.entries()) {
+        yield* Effect.exit(protect(Effect.fail(failing(folder, n + 1, `user ${n} of ${folder}`))))
+      }
+      yield* TestClock.adjust(0)
+      const groups = yield* (yield* ErrorReports.ErrorReports).groups
+      assert.deepStrictEqual(groups.map(({ count, frames, kind }) => [kind, count, frames.length]), [
+        ["TypeError", folders.length, 3]
+      ])
+      assert.deepStrictEqual(groups[0]?.frames, [
+        "charge (app/billing.ts:1:8)",
+        "pay (app/pay.ts:1:1)",
+        "(app/main.ts:1:2)"
+      ])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("count every error, whatever its parts do when they are read", () => {
+    const { layer } = reporting({ messages: true })
+    const throwing = (...keys: ReadonlyArray<string>) => {
+      const error = new Error("m")
+      for (const key of keys) {
+        Object.defineProperty(error, key, {
+          get: () => {
+            throw new Error(`do not read ${key}`)
+          }
+        })
+      }
+      return error
+    }
+    const odd = (fields: object) => Object.assign(new Error("m"), fields)
+    const cyclic: { self?: unknown } = {}
+    cyclic.self = cyclic
+    const errors: ReadonlyArray<unknown> = [
+      throwing("_tag"),
+      throwing("name"),
+      throwing("message"),
+      throwing("stack"),
+      throwing("cause", "toString"),
+      throwing("_tag", "name", "message", "stack", "cause"),
+      odd({ name: 1 }),
+      odd({ name: Symbol("s"), stack: 5 }),
+      odd({ _tag: { toString: () => "no" }, stack: null }),
+      odd({ message: {}, stack: "x".repeat(10_000_000) }),
+      odd({ stack: `\n    at ${"a (".repeat(5_000)}`.repeat(100) }),
+      odd({ _tag: "\uD83D".repeat(1_000) }),
+      Object.create(null),
+      cyclic,
+      Symbol("s"),
+      10n,
+      null,
+      undefined,
+      () => "a function",
+      Object.freeze([Object.freeze(new Error("frozen"))])
+    ]
+    return Effect.gen(function*() {
+      const { protect } = yield* Pipeline.make("p", {})
+      for (const error of errors) {
+        yield* Effect.exit(protect(Effect.fail(error)))
+        yield* Effect.exit(protect(Effect.die(error)))
+      }
+      yield* TestClock.adjust(0)
+      const groups = yield* (yield* ErrorReports.ErrorReports).groups
+      assert.strictEqual(groups.reduce((sum, { count }) => sum + count, 0), 2 * errors.length)
+      for (const group of groups) {
+        assert.isBelow(JSON.stringify(group).length, 5_000)
+        assert.notMatch(group.text, /[\p{Cc}\p{Cs}]/u)
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("hold no message, even one that looks like a stack, unless that is asked for", () => {
     const quiet = reporting()
     const open = reporting({ messages: true })
@@ -208,7 +292,8 @@ describe("ErrorReports", () => {
       [() => ErrorReports.layer({ reports: 0 }), "reports must be an integer >= 1"],
       [() => ErrorReports.layer({ groups: 1.5 }), "groups must be an integer >= 1"],
       [() => ErrorReports.layer({ handlers: {} } as never), "ErrorReports.layer: handlers must be a list of functions"],
-      [() => ErrorReports.layer({ message: true } as never), "unknown option \"message\""]
+      [() => ErrorReports.layer({ message: true } as never), "unknown option \"message\""],
+      [() => ErrorReports.layer(null as never), "ErrorReports.layer: options must be an object, got null"]
     ])
   })
 })

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { RequestId } from "../../src/http/index.ts"
 import { Pipeline, Resilience } from "../../src/index.ts"
 import { LogLines } from "../../src/observability/index.ts"
-import { assertRefused, boom, present, start } from "../support.ts"
+import { assertRefused, boom, pauses, present, start } from "../support.ts"
 import { hostileNames } from "./names.ts"
 
 interface Logged {
@@ -150,6 +150,82 @@ describe("LogLines", () => {
       yield* TestClock.adjust(0)
       assert.strictEqual(lines().length, before + 2)
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("are few in a storm, and account for all of it: written, left out, or lost", () => {
+    const { layer, logged } = logging({ lines: 5, every: "10 seconds" })
+    const storm = 100_000
+    return Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      yield* Effect.sync(() => {
+        for (let n = 0; n < storm; n++) {
+          resilience.publish("Refused", (at) => ({
+            _tag: "Refused",
+            at,
+            pipeline: "down",
+            operation: "o",
+            call: n,
+            by: "bulkhead"
+          }))
+        }
+      })
+      yield* pauses(1_000)
+      yield* TestClock.adjust("10 seconds")
+      const leftOut = logged.map(({ annotations }) => Number(annotations["leftOut"] ?? 0))
+      assert.isAtMost(logged.length, 7)
+      assert.strictEqual(leftOut.reduce((sum, n) => sum + n, 0) + leftOut.filter((n) => n === 0).length, storm)
+      yield* TestClock.adjust("1 minutes")
+      assert.strictEqual(logged.length, leftOut.length)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("say how many events came faster than they were taken", () => {
+    const { layer, lines } = logging({ every: "10 seconds" })
+    return Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      yield* Effect.sync(() => {
+        for (let n = 0; n < 5_000; n++) {
+          resilience.publish("Reconfigured", (at) => ({ _tag: "Reconfigured", at, pipeline: "p" }))
+        }
+      })
+      yield* pauses(1_000)
+      yield* TestClock.adjust("10 seconds")
+      assert.include(lines(), "Warn 904 events came faster than they were taken, and were lost")
+      const before = lines().length
+      yield* TestClock.adjust("1 minutes")
+      assert.strictEqual(lines().length, before)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("are bounded however many names there are, and the rest is counted", () => {
+    const { layer, lines } = logging({ lines: 1, every: "10 seconds" })
+    return Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      for (let n = 0; n < 10_500; n++) {
+        yield* Effect.sync(() =>
+          resilience.publish("Reconfigured", (at) => ({ _tag: "Reconfigured", at, pipeline: `p${n}` }))
+        )
+        if (n % 100 === 0) yield* pauses(2)
+      }
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(lines().length, 10_001)
+      assert.strictEqual(lines().at(-1), "Warn 500 more lines in 10s, of too many kinds to tell them apart")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tell all that has happened before the program ends", () => {
+    const { layer, lines } = logging({ lines: Infinity })
+    return Effect.gen(function*() {
+      yield* Effect.gen(function*() {
+        const resilience = yield* Resilience.Resilience
+        yield* Effect.sync(() => {
+          for (let n = 0; n < 3_000; n++) {
+            resilience.publish("Reconfigured", (at) => ({ _tag: "Reconfigured", at, pipeline: "p" }))
+          }
+        })
+      }).pipe(Effect.provide(layer))
+      assert.strictEqual(lines().length, 3_000)
+    })
   })
 
   it.effect("tell what was left out last when the program ends", () => {

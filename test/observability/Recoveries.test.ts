@@ -98,6 +98,33 @@ describe("Recoveries", () => {
       assert.deepStrictEqual(timeline.map(({ at }) => at), [0, -5_000, -5_000])
     }))
 
+  it.effect("measures from the last opening where the end of the outage before was not heard", () =>
+    Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      yield* Pipeline.make("p", { circuitBreaker: { trip } })
+      const opened = (from: "Closed" | "HalfOpen") =>
+        Effect.sync(() =>
+          resilience.publish("CircuitOpened", (at) => ({
+            _tag: "CircuitOpened",
+            at,
+            pipeline: "p",
+            from,
+            openFor: Duration.seconds(30),
+            because: "failures"
+          }))
+        )
+      yield* opened("Closed")
+      yield* TestClock.adjust("1 hours")
+      yield* opened("Closed")
+      yield* TestClock.adjust("30 seconds")
+      yield* opened("HalfOpen")
+      yield* TestClock.adjust("30 seconds")
+      yield* Effect.sync(() =>
+        resilience.publish("CircuitClosed", (at) => ({ _tag: "CircuitClosed", at, pipeline: "p" }))
+      )
+      assert.deepStrictEqual((yield* recoveryOf("p")).meanTimeToRecovery, Duration.minutes(1))
+    }).pipe(Effect.provide(seen)))
+
   it.effect("does not count a reset as a recovery, nor its time", () =>
     Effect.gen(function*() {
       const { circuitBreaker, protect } = yield* Pipeline.make("p", { circuitBreaker: { trip, open: "10 seconds" } })

@@ -14,9 +14,10 @@ export interface Subject {
   readonly key?: string | undefined
 }
 
-/** What is read at intervals, by name. */
+/** What is read at intervals; what is a map is by name. */
 export interface View {
-  readonly breakers: ReadonlyMap<string, CircuitBreaker.Snapshot>
+  /** All breakers without keys, and, of the others, some keys that were down. */
+  readonly breakers: ReadonlyArray<CircuitBreaker.Snapshot>
   readonly counts: ReadonlyMap<string, Pipeline.Counts>
   readonly budgets: ReadonlyMap<string, RetryBudget.Snapshot>
   readonly limits: ReadonlyMap<string, AdaptiveLimit.Snapshot>
@@ -56,6 +57,7 @@ export const noted = ["CircuitOpened", "CircuitClosed", "CircuitReset", "Circuit
 /** Which breakers are down, by events and, where these were lost, by looking. */
 export class Outages {
   private readonly down = new Map<string, readonly [Subject, number]>()
+  private hand = this.down.values()
   private readonly watches: ReadonlyArray<Watch>
 
   constructor(watches: ReadonlyArray<Watch>) {
@@ -64,6 +66,17 @@ export class Outages {
 
   get all(): Iterable<readonly [Subject, number]> {
     return this.down.values()
+  }
+
+  /** Some of those that are down, and further ones each time. */
+  next(most: number): ReadonlyArray<Subject> {
+    const some: Array<Subject> = []
+    while (some.length < Math.min(most, this.down.size)) {
+      const { value } = this.hand.next()
+      if (value === undefined) this.hand = this.down.values()
+      else some.push(value[0])
+    }
+    return some
   }
 
   note(event: OfKind<typeof noted[number]>, now: number): void {
@@ -81,12 +94,13 @@ export class Outages {
   }
 
   look(breakers: View["breakers"], now: number): void {
-    for (const [pipeline, snapshot] of breakers) {
-      const { beneath, state } = snapshot
+    for (const { beneath, key, name, state } of breakers) {
+      const subject = { pipeline: name, key }
       // what somebody has forced is judged by what lies beneath
       const standing = state === "Forced" ? beneath?.state : state
-      if (standing === "Closed") this.end({ pipeline }, now)
-      else this.begin({ pipeline }, now, undefined)
+      // a key that was dropped, since nobody has called it, stands as if it were new
+      if (standing === "Closed") this.end(subject, now)
+      else this.begin(subject, now, undefined)
     }
   }
 
@@ -241,12 +255,18 @@ const limitShrinking = (
   on: Episodes,
   { to, within }: { readonly to: number; readonly within: number }
 ): Watch => {
-  const known = new Map<string, { peaks: Array<{ readonly at: number; readonly limit: number }>; had: number }>()
+  interface Limit {
+    readonly peaks: Array<{ readonly at: number; readonly limit: number }>
+    /** The highest before it fell, and when it was last as low as that is too low. */
+    had: number
+    lastLow: number
+  }
+  const known = new Map<string, Limit>()
   return {
     look: ({ limits }, _, now) => {
       for (const [pipeline, { limit }] of limits) {
         let one = known.get(pipeline)
-        if (one === undefined) known.set(pipeline, one = { peaks: [], had: limit })
+        if (one === undefined) known.set(pipeline, one = { peaks: [], had: limit, lastLow: now })
         const { peaks } = one
         // the highest of the recent ones comes first: what is lower and older can never be it
         while ((peaks.at(-1)?.limit ?? Infinity) <= limit) peaks.pop()
@@ -255,9 +275,13 @@ const limitShrinking = (
         const subject = { pipeline }
         const highest = peaks[0]?.limit ?? limit
         if (on.isOn(subject)) {
-          if (limit > to * one.had) on.recover(subject, `${clean(pipeline)}: the adaptive limit is back at ${limit}`)
+          if (limit <= to * one.had) one.lastLow = now
+          else if (now - one.lastLow >= within) {
+            on.recover(subject, `${clean(pipeline)}: the adaptive limit is back at ${limit}`)
+          }
         } else if (highest > 1 && limit <= to * highest) {
           one.had = highest
+          one.lastLow = now
           on.raise(
             subject,
             `${clean(pipeline)}: the adaptive limit fell from ${highest} to ${limit} within ${time(within)}`

@@ -4,7 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { errorKind } from "../../internal/errorKind.ts"
+import { running } from "../../internal/guarded.ts"
 import type { Handlers, Notification, Services } from "../Notify.ts"
+import { Outbox } from "./outbox.ts"
 import { clean } from "./text.ts"
 
 /** How many notifications wait for a handler that is slow, before the oldest is lost. */
@@ -27,14 +29,18 @@ export const delivering = <N extends Notification, H extends Handlers<N, unknown
   handlers: H
 ): Effect.Effect<(notification: N) => void, never, Scope.Scope | Services<H>> =>
   Effect.gen(function*() {
-    const queues: Array<Queue.Queue<N>> = []
+    const all: Array<(notification: N) => void> = []
     // true by what `Services` is: what any of them needs, be it a handler or what makes one
     for (const given of handlers as Handlers<N, Services<H>>) {
       const handler = Effect.isEffect(given) ? yield* given : given
-      const queue = yield* Queue.sliding<N>(capacity)
-      queues.push(queue)
-      const one = Effect.flatMap(Queue.take(queue), (notification) =>
-        Effect.suspend(() => handler(notification)).pipe(
+      const outbox = new Outbox<N>(capacity)
+      const filled = yield* Queue.sliding<void>(1)
+      all.push((notification) => {
+        outbox.offer(notification)
+        Queue.offerUnsafe(filled, undefined)
+      })
+      const tell = (notification: N) =>
+        running(() => handler(notification)).pipe(
           Effect.timeout(longest),
           Effect.catchCause((cause) =>
             Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.logWarning(
@@ -42,10 +48,17 @@ export const delivering = <N extends Notification, H extends Handlers<N, unknown
             )
           ),
           Effect.exit
-        ))
-      yield* Effect.forkScoped(Effect.forever(one))
+        )
+      const next = Effect.gen(function*() {
+        const notification = outbox.take()
+        if (notification === undefined) return yield* Queue.take(filled)
+        yield* tell(notification)
+        const lost = outbox.takeLost()
+        if (lost > 0) yield* Effect.exit(Effect.logWarning(`${lost} notifications were lost: a handler is too slow`))
+      })
+      yield* Effect.forkScoped(Effect.forever(next))
     }
     return (notification) => {
-      for (const queue of queues) Queue.offerUnsafe(queue, notification)
+      for (const offer of all) offer(notification)
     }
   })

@@ -9,6 +9,9 @@ import { clean } from "./text.ts"
 /** How many operations of a pipeline have groups of their own. */
 const maxOperations = 100
 
+/** How many pipelines, and kinds of errors within an interval, are told apart; who tells of them may be anybody. */
+const maxNames = 10_000
+
 /** Reading a stack makes the engine write it down, so no more are read within an interval of one kind of error. */
 const maxStacks = 20
 
@@ -109,8 +112,10 @@ export class ErrorGroups {
     }
     const frames = framesOf(reason)
     const id = fingerprint(JSON.stringify([alike, frames.map(({ place }) => place)]))
-    if (stacks === undefined) this.stacks.set(alike, { read: 1, last: id })
-    else {
+    if (stacks === undefined) {
+      if (this.stacks.size >= maxNames) this.stacks.clear()
+      this.stacks.set(alike, { read: 1, last: id })
+    } else {
       stacks.read++
       stacks.last = id
     }
@@ -125,7 +130,10 @@ export class ErrorGroups {
 
   private operationOf(pipeline: string, operation: string): string {
     let seen = this.operations.get(pipeline)
-    if (seen === undefined) this.operations.set(pipeline, seen = new Set())
+    if (seen === undefined) {
+      if (this.operations.size >= maxNames) return other
+      this.operations.set(pipeline, seen = new Set())
+    }
     if (seen.has(operation)) return operation
     if (seen.size >= maxOperations) return other
     seen.add(operation)

@@ -1,7 +1,6 @@
 /** How long calls or attempts took: a histogram for each pipeline, operation and outcome. */
-import type * as Context from "effect/Context"
-import * as Metric from "effect/Metric"
-import { attributesOf } from "./pullSeries.ts"
+import type * as Metric from "effect/Metric"
+import type { Definition, Source } from "./series.ts"
 
 /** What stands for names that nobody has declared, or that are too many. */
 export const other = "other"
@@ -15,6 +14,11 @@ export const ofAttempts = {
   name: "resilience_attempt_duration_seconds",
   help: "How long attempts took, their waits for limits included."
 }
+
+/** Undeclared names that are longer are `other`: they would be in every line of a histogram. */
+const longest = 500
+
+const outcomes: ReadonlySet<string> = new Set(["success", "failure", "overload", "ignored", "refused"])
 
 class Histogram {
   private readonly boundaries: ReadonlyArray<number>
@@ -54,9 +58,8 @@ interface Operations {
 }
 
 export class LatencyHistograms {
-  private readonly metric: { readonly name: string; readonly help: string }
-  private readonly context: Context.Context<never>
-  private readonly boundaries: ReadonlyArray<number>
+  private readonly source: Source
+  private readonly definition: Definition & { readonly boundaries: ReadonlyArray<number> }
   private readonly maxOperations: number
   /** Whether there is a pipeline of that name, and which operations it declares. */
   private readonly declared: (pipeline: string) => ((operation: string) => boolean) | undefined
@@ -64,23 +67,23 @@ export class LatencyHistograms {
   private readonly histograms = new Map<string, Histogram>()
   /** The same by pipeline, operation and outcome, of those with labels of their own. */
   private readonly quick = new Map<string, Map<string, Map<string, Histogram>>>()
-  private readonly registrations: Array<Metric.Registration> = []
 
   constructor(options: {
+    readonly source: Source
     readonly metric: { readonly name: string; readonly help: string }
-    readonly context: Context.Context<never>
     readonly boundaries: ReadonlyArray<number>
     readonly maxOperations: number
     readonly declared: (pipeline: string) => ((operation: string) => boolean) | undefined
   }) {
-    this.metric = options.metric
-    this.context = options.context
-    this.boundaries = options.boundaries
+    this.source = options.source
+    this.definition = { kind: "histogram", ...options.metric, unit: "seconds", boundaries: options.boundaries }
     this.maxOperations = options.maxOperations
     this.declared = options.declared
   }
 
   record(pipeline: string, operation: string, outcome: string, seconds: number): void {
+    // a policy of somebody's own may tell of anything
+    if (!outcomes.has(outcome) || !(seconds >= 0 && seconds < Infinity)) return
     const known = this.quick.get(pipeline)?.get(operation)?.get(outcome)
     const histogram = known ?? this.histogramOf(pipeline, operation, outcome)
     histogram.record(seconds)
@@ -91,18 +94,9 @@ export class LatencyHistograms {
     const key = JSON.stringify(labels)
     let histogram = this.histograms.get(key)
     if (histogram === undefined) {
-      const made = histogram = new Histogram(this.boundaries)
+      const made = histogram = new Histogram(this.definition.boundaries)
       this.histograms.set(key, made)
-      const metric = Metric.histogram(this.metric.name, {
-        description: this.metric.help,
-        attributes: attributesOf(labels, "seconds"),
-        boundaries: this.boundaries
-      })
-      this.registrations.push(Metric.registerUnsafe(metric, this.context, {
-        get: () => made.state,
-        update: () => {},
-        modify: () => {}
-      }))
+      this.source.histogram(this.definition, labels, () => made.state)
     }
     const isOwn = labels["pipeline"] === pipeline && (labels["operation"] ?? "") === operation
     if (isOwn) {
@@ -117,7 +111,6 @@ export class LatencyHistograms {
     let operations = this.pipelines.get(pipeline)
     if (operations === undefined) {
       const isDeclared = this.declared(pipeline)
-      // a policy of somebody's own may tell of anything
       if (isDeclared === undefined) return { pipeline: other }
       operations = { isDeclared, seen: new Set() }
       this.pipelines.set(pipeline, operations)
@@ -125,12 +118,8 @@ export class LatencyHistograms {
     if (operation === "") return { pipeline }
     const { isDeclared, seen } = operations
     if (seen.has(operation) || isDeclared(operation)) return { pipeline, operation }
-    if (seen.size >= this.maxOperations) return { pipeline, operation: other }
+    if (seen.size >= this.maxOperations || operation.length > longest) return { pipeline, operation: other }
     seen.add(operation)
     return { pipeline, operation }
-  }
-
-  removeAll(): void {
-    for (const registration of this.registrations) registration.remove()
   }
 }

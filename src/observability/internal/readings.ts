@@ -4,9 +4,7 @@ import type * as CircuitBreaker from "../../CircuitBreaker.ts"
 import type * as Pipeline from "../../Pipeline.ts"
 import type { Snapshot } from "../../Resilience.ts"
 import { type BreakerCounts, countsOf, KeyedTotals } from "./keyedTotals.ts"
-import type { Definition, Labels } from "./pullSeries.ts"
-
-type Set = (metric: Definition, labels: Labels, value: number) => void
+import type { Definition, Labels, Setter, Source } from "./series.ts"
 
 const counter = (name: string, help: string): Definition => ({
   kind: "counter",
@@ -19,9 +17,6 @@ const gauge = (name: string, help: string, unit?: string): Definition => ({
   help,
   unit
 })
-
-/** Always there, and registered first: reading it reads all others. */
-export const pipelines = gauge("pipelines", "Pipelines that there are.")
 
 const calls = counter(
   "calls",
@@ -54,7 +49,10 @@ const baseline = gauge(
 )
 
 const permits = gauge("rate_limit_permits_left", "Permits that calls without a key have left.")
-const spent = counter("rate_limit_permits_spent", "Permits spent by all calls.")
+const spent: Definition = {
+  ...counter("rate_limit_permits_spent", "Permits spent by all calls, less those given back."),
+  isNet: true
+}
 const rateKeys = gauge("rate_limit_keys", "Keys that a rate limit remembers.")
 
 const throttle = gauge("throttle_probability_ratio", "The probability that the throttle refuses the next call.")
@@ -77,139 +75,137 @@ const evictions = counter("cache_evictions", "Entries that had to make room.")
 const storeFailures = counter("cache_store_failures", "Operations of a cache's store that failed.")
 const entries = gauge("cache_entries", "Entries that a cache holds in memory.")
 
-const states = { Closed: "closed", Open: "open", HalfOpen: "half_open", Forced: "forced" } as const
+const inStates = [["Closed", "closed"], ["Open", "open"], ["HalfOpen", "half_open"], ["Forced", "forced"]] as const
 
 const outcomes = ["success", "failure", "overload", "ignored"] as const
 
 export class Readings {
+  private readonly source: Source
   /** The pipeline and the operation to which parts belong that an operation has for itself. */
   private readonly owners = new Map<string, Labels>()
   private readonly keyed = new Map<string, KeyedTotals>()
 
-  set(
-    snapshots: ReadonlyArray<Snapshot>,
-    known: ReadonlyMap<string, Pipeline.Pipeline<Pipeline.PipelineError>>,
-    set: Set
-  ): void {
+  constructor(source: Source) {
+    this.source = source
+  }
+
+  /** Learns which operations have parts of their own. */
+  know(known: ReadonlyMap<string, Pipeline.Pipeline<Pipeline.PipelineError>>): void {
     for (const [pipeline, { settings }] of known) {
       for (const operation of settings.operations.keys()) {
         this.owners.set(`${pipeline}/${operation}`, { pipeline, operation })
       }
     }
-    for (const snapshot of snapshots) this.one(snapshot, set)
   }
 
-  private one(snapshot: Snapshot, set: Set): void {
-    const labels = this.owners.get(snapshot.name) ?? { pipeline: snapshot.name }
+  /** Sets what one name has. */
+  set(snapshot: Snapshot): void {
     const { adaptiveLimit, bulkhead, cache, circuitBreaker, hedge, keyedCircuitBreaker, rateLimit } = snapshot
-    const { pipeline, retryBudget, throttle } = snapshot
-    if (pipeline !== undefined) ofPipeline(pipeline, labels, set)
-    if (circuitBreaker !== undefined) ofBreaker(circuitBreaker, labels, set)
-    if (keyedCircuitBreaker !== undefined) this.ofKeys(snapshot.name, keyedCircuitBreaker, labels, set)
+    const { name, pipeline, retryBudget, throttle } = snapshot
+    // a pipeline may have the name of another's operation
+    if (pipeline !== undefined) ofPipeline(pipeline, this.source.of({ pipeline: name }))
+    const set = this.source.of(this.owners.get(name) ?? { pipeline: name })
+    if (circuitBreaker !== undefined) ofBreaker(circuitBreaker, set)
+    if (keyedCircuitBreaker !== undefined) this.ofKeys(name, keyedCircuitBreaker, set)
     if (bulkhead !== undefined) {
       const { calls, concurrency, inFlight, waiting } = bulkhead
-      ofPermits("bulkhead", { inFlight, waiting, limit: concurrency }, labels, set)
-      set(refusals, { ...labels, policy: "bulkhead" }, calls.queueFull + calls.waitedTooLong)
+      ofPermits("bulkhead", { inFlight, waiting, limit: concurrency }, set)
+      set(refusals, calls.queueFull + calls.waitedTooLong, "policy", "bulkhead")
     }
     if (adaptiveLimit !== undefined) {
-      ofPermits("adaptive_limit", adaptiveLimit, labels, set)
+      ofPermits("adaptive_limit", adaptiveLimit, set)
       const { calls, estimates } = adaptiveLimit
       const refused = Object.values(calls.refused).reduce((sum, refused) => sum + refused, 0)
-      set(refusals, { ...labels, policy: "adaptive_limit" }, refused)
-      if (estimates.baseline !== undefined) set(baseline, labels, estimates.baseline / 1_000)
+      set(refusals, refused, "policy", "adaptive_limit")
+      if (estimates.baseline !== undefined) set(baseline, estimates.baseline / 1_000)
     }
     if (rateLimit !== undefined) {
-      set(queued, { ...labels, policy: "rate_limit" }, rateLimit.waiting)
-      set(refusals, { ...labels, policy: "rate_limit" }, rateLimit.calls.refused)
-      set(rateKeys, labels, rateLimit.keys)
-      for (const [name, one] of Object.entries(rateLimit.limits)) {
-        set(permits, { ...labels, limit: name }, one.left)
-        set(spent, { ...labels, limit: name }, one.spent)
+      set(queued, rateLimit.waiting, "policy", "rate_limit")
+      set(refusals, rateLimit.calls.refused, "policy", "rate_limit")
+      set(rateKeys, rateLimit.keys)
+      for (const [limit, one] of Object.entries(rateLimit.limits)) {
+        set(permits, one.left, "limit", limit)
+        set(spent, one.spent, "limit", limit)
       }
     }
-    if (throttle !== undefined) ofThrottle(throttle, labels, set)
+    if (throttle !== undefined) ofThrottle(throttle, set)
     if (retryBudget !== undefined) {
-      set(budget, labels, retryBudget.left)
-      set(budgetEmpty, labels, retryBudget.refused)
+      set(budget, retryBudget.left)
+      set(budgetEmpty, retryBudget.refused)
     }
     if (hedge !== undefined) {
-      set(hedges, labels, hedge.hedges)
-      set(hedgesWon, labels, hedge.won)
-      set(hedgeDelay, labels, Duration.toMillis(hedge.delay) / 1_000)
+      set(hedges, hedge.hedges)
+      set(hedgesWon, hedge.won)
+      set(hedgeDelay, Duration.toMillis(hedge.delay) / 1_000)
     }
-    if (cache !== undefined) ofCache(cache, labels, set)
+    if (cache !== undefined) ofCache(cache, set)
   }
 
-  private ofKeys(name: string, snapshots: ReadonlyArray<CircuitBreaker.Snapshot>, labels: Labels, set: Set): void {
+  private ofKeys(name: string, snapshots: ReadonlyArray<CircuitBreaker.Snapshot>, set: Setter): void {
     let totals = this.keyed.get(name)
     if (totals === undefined) this.keyed.set(name, totals = new KeyedTotals())
     totals.add(snapshots)
-    ofCounts(totals.totals, snapshots.some(({ timing }) => timing !== undefined), labels, set)
+    ofCounts(totals.totals, snapshots.some(({ timing }) => timing !== undefined), set)
     let running = 0
     const inState = { Closed: 0, Open: 0, HalfOpen: 0, Forced: 0 }
     for (const snapshot of snapshots) {
       running += snapshot.inFlight
       inState[snapshot.state]++
     }
-    set(inFlight, { ...labels, policy: "circuit_breaker" }, running)
-    for (const [name, count] of Object.entries(inState)) {
-      set(keys, { ...labels, state: states[name as keyof typeof states] }, count)
-    }
+    set(inFlight, running, "policy", "circuit_breaker")
+    for (const [name, label] of inStates) set(keys, inState[name], "state", label)
   }
 }
 
-const ofPipeline = (counts: Pipeline.Counts, labels: Labels, set: Set): void => {
-  for (const outcome of outcomes) set(calls, { ...labels, outcome }, counts[outcome])
-  set(refusedCalls, labels, counts.refusedCalls)
-  set(attempts, labels, counts.attempts)
-  set(retries, labels, counts.retries)
-  set(exhausted, labels, counts.exhausted)
-  set(timedOut, labels, counts.timedOut)
-  set(fellBack, labels, counts.fellBack)
+const ofPipeline = (counts: Pipeline.Counts, set: Setter): void => {
+  for (const outcome of outcomes) set(calls, counts[outcome], "outcome", outcome)
+  set(refusedCalls, counts.refusedCalls)
+  set(attempts, counts.attempts)
+  set(retries, counts.retries)
+  set(exhausted, counts.exhausted)
+  set(timedOut, counts.timedOut)
+  set(fellBack, counts.fellBack)
 }
 
-const ofBreaker = (snapshot: CircuitBreaker.Snapshot, labels: Labels, set: Set): void => {
-  for (const [name, label] of Object.entries(states)) {
-    set(state, { ...labels, state: label }, snapshot.state === name ? 1 : 0)
-  }
-  ofCounts(countsOf(snapshot), snapshot.timing !== undefined, labels, set)
-  set(inFlight, { ...labels, policy: "circuit_breaker" }, snapshot.inFlight)
+const ofBreaker = (snapshot: CircuitBreaker.Snapshot, set: Setter): void => {
+  for (const [name, label] of inStates) set(state, snapshot.state === name ? 1 : 0, "state", label)
+  ofCounts(countsOf(snapshot), snapshot.timing !== undefined, set)
+  set(inFlight, snapshot.inFlight, "policy", "circuit_breaker")
 }
 
-const ofCounts = (counts: BreakerCounts, isTimed: boolean, labels: Labels, set: Set): void => {
-  for (const outcome of outcomes) set(breakerCalls, { ...labels, outcome }, counts[outcome])
-  set(refusals, { ...labels, policy: "circuit_breaker" }, counts.refused)
-  set(transitions, { ...labels, to: "open" }, counts.opened)
-  set(transitions, { ...labels, to: "half_open" }, counts.halfOpened)
-  set(transitions, { ...labels, to: "closed" }, counts.closed)
-  set(transitions, { ...labels, to: "forced" }, counts.forced)
-  if (isTimed) set(slow, labels, counts.slow)
+const ofCounts = (counts: BreakerCounts, isTimed: boolean, set: Setter): void => {
+  for (const outcome of outcomes) set(breakerCalls, counts[outcome], "outcome", outcome)
+  set(refusals, counts.refused, "policy", "circuit_breaker")
+  set(transitions, counts.opened, "to", "open")
+  set(transitions, counts.halfOpened, "to", "half_open")
+  set(transitions, counts.closed, "to", "closed")
+  set(transitions, counts.forced, "to", "forced")
+  if (isTimed) set(slow, counts.slow)
 }
 
 const ofPermits = (
   policy: string,
   snapshot: { readonly inFlight: number; readonly waiting: number; readonly limit: number },
-  labels: Labels,
-  set: Set
+  set: Setter
 ): void => {
-  set(inFlight, { ...labels, policy }, snapshot.inFlight)
-  set(queued, { ...labels, policy }, snapshot.waiting)
-  set(limit, { ...labels, policy }, snapshot.limit)
+  set(inFlight, snapshot.inFlight, "policy", policy)
+  set(queued, snapshot.waiting, "policy", policy)
+  set(limit, snapshot.limit, "policy", policy)
 }
 
-const ofThrottle = (snapshot: NonNullable<Snapshot["throttle"]>, labels: Labels, set: Set): void => {
-  set(throttle, labels, snapshot.probability)
-  set(refusals, { ...labels, policy: "throttle" }, snapshot.calls.refused)
+const ofThrottle = (snapshot: NonNullable<Snapshot["throttle"]>, set: Setter): void => {
+  set(throttle, snapshot.probability)
+  set(refusals, snapshot.calls.refused, "policy", "throttle")
 }
 
-const ofCache = (snapshot: NonNullable<Snapshot["cache"]>, labels: Labels, set: Set): void => {
-  set(cacheAnswers, { ...labels, result: "fresh" }, snapshot.hits)
-  set(cacheAnswers, { ...labels, result: "stale" }, snapshot.staleHits)
-  set(cacheAnswers, { ...labels, result: "none" }, snapshot.misses)
-  set(lookups, labels, snapshot.lookups)
-  set(refreshes, labels, snapshot.refreshes)
-  set(failedRefreshes, labels, snapshot.failedRefreshes)
-  set(evictions, labels, snapshot.evictions)
-  set(storeFailures, labels, snapshot.storeFailures)
-  if (snapshot.entries !== undefined) set(entries, labels, snapshot.entries)
+const ofCache = (snapshot: NonNullable<Snapshot["cache"]>, set: Setter): void => {
+  set(cacheAnswers, snapshot.hits, "result", "fresh")
+  set(cacheAnswers, snapshot.staleHits, "result", "stale")
+  set(cacheAnswers, snapshot.misses, "result", "none")
+  set(lookups, snapshot.lookups)
+  set(refreshes, snapshot.refreshes)
+  set(failedRefreshes, snapshot.failedRefreshes)
+  set(evictions, snapshot.evictions)
+  set(storeFailures, snapshot.storeFailures)
+  if (snapshot.entries !== undefined) set(entries, snapshot.entries)
 }

@@ -16,7 +16,7 @@ const most = 3
 const ours = /node_modules[\\/]effect[\\/]|^node:/
 
 const pattern =
-  /^\s+at (?:(async )?(.+?) \()?((?:file:|node:|[\w+-]+:\/\/|\/|[A-Za-z]:\\|<anonymous>)[^\s()]*):(\d+):(\d+)\)?$/
+  /^\s+at (?:(async )?(.+?) \()?((?:file:|node:|[\w+-]+:\/\/|\/|[A-Za-z]:\\|<anonymous>)[^()]*):(\d+):(\d+)\)?$/
 
 /** A path from the package on, or its last two parts: it says nothing of whose machine it is. */
 const shortened = (file: string): string => {

@@ -1,15 +1,17 @@
 /** Text from anywhere, made fit for one line of a log. */
 
-// control characters, line and paragraph separators, and what turns the direction of writing
-const unfit = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+// control characters, line and paragraph separators, halves of characters, and what turns the direction of writing
+const unfit = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/gu
 
 const escaped: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
 /** Escapes what would break a line or the terminal that shows it, and cuts what is longer than `longest`. */
 export const clean = (text: string, longest = 200): string => {
   const cut = text.length > longest ? `${text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, "")}…` : text
-  return cut.replace(
-    unfit,
-    (character) => escaped[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
-  )
+  return cut.replace(unfit, (character) => escaped[character] ?? codeOf(character))
 }
+
+const codeOf = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+
+/** Escapes halves of characters: no encoding has them, and two names could become one. */
+export const wellFormed = (text: string): string => text.replace(/\p{Cs}/gu, codeOf)

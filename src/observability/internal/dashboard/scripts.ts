@@ -207,7 +207,7 @@ const facts = [
     ["In flight, limit", ({ load }) => load === null ? "no limit" : \`\${load.inFlight} of \${load.limit ?? "any number"}\`],
     ["Waiting", ({ load }) => load === null ? "–" : String(load.waiting)],
     counted("Calls", "calls"),
-    counted("Refused", "refused"),
+    counted("Refused", "refusedCalls"),
     counted("Retries", "retries"),
     counted("Timed out", "timedOut"),
     counted("Fallbacks", "fellBack"),
@@ -435,7 +435,7 @@ export const sample = () => {
             calls: counts?.calls ?? 0,
             success: counts?.success ?? 0,
             failed: (counts?.failure ?? 0) + (counts?.overload ?? 0),
-            refused: counts?.refused ?? 0,
+            refused: counts?.refusedCalls ?? 0,
             retries: counts?.retries ?? 0,
             fellBack: counts?.fellBack ?? 0,
             latency
@@ -518,7 +518,7 @@ const kinds = [
         ]
     },
     {
-        title: "Latency of attempts, ms",
+        title: "Latency of calls, ms",
         series: [["p50", "--good"], ["p95", "--warn", [8, 4]], ["p99", "--bad", [2, 3]]],
         values: (service) => [quantile(service, "p50"), quantile(service, "p95"), quantile(service, "p99")]
     }
