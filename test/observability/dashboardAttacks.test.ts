@@ -264,6 +264,26 @@ if (executable === undefined) {
         assert.deepStrictEqual(complaints, [])
       }).pipe(Effect.scoped, provided()))
 
+    it.live("brings up what fails where a pointer rests on the list and a row has the focus, but not under moving hands", () =>
+      Effect.gen(function*() {
+        const of = yield* pipelines({ a: quick, b: quick, z: quick })
+        const { page } = yield* open(path, yield* url, wide)
+        yield* says(page, "link", /^Live$/)
+        const first = Effect.promise(() => page.locator("#rows .name").first().innerText())
+        const moves = (x: number) => Effect.promise(() => page.mouse.move(x, 260))
+        yield* Effect.promise(() => page.locator("#rows .row").first().focus())
+        yield* moves(400)
+        yield* fail(of("z"), 2)
+        for (let n = 0; n < 5; n++) {
+          yield* Effect.andThen(moves(400 + n), Effect.sleep("400 millis"))
+          assert.strictEqual(yield* first, "a")
+        }
+        yield* eventually(Effect.map(first, (name) => name === "z"))
+        // what had the focus has it still
+        const focused = yield* Effect.promise(() => page.evaluate<string>("document.activeElement.textContent"))
+        assert.match(focused, /^a/)
+      }).pipe(Effect.scoped, provided()))
+
     it.live("says that there is no service yet, and shows the first when it comes", () =>
       Effect.gen(function*() {
         const { page } = yield* open(path, yield* url, wide)

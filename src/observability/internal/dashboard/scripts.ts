@@ -467,10 +467,15 @@ const orders = {
     rate: (a, b) => (b.rates.calls ?? -1) - (a.rates.calls ?? -1) || byName(a, b),
     p99: (a, b) => (b.known.latency?.p99 ?? -1) - (a.known.latency?.p99 ?? -1) || byName(a, b)
 };
+const pause = 5_000;
+let lastUse = -Infinity;
+for (const event of ["pointermove", "pointerdown", "keydown", "wheel"]) {
+    list.addEventListener(event, () => (lastUse = performance.now()), { passive: true });
+}
+const isInUse = () => performance.now() - lastUse < pause || document.activeElement?.matches("#rows input, #rows select") === true;
 export const arrange = (isAsked) => {
     const focused = document.activeElement;
-    const isInUse = list.contains(focused);
-    if (!isAsked && (isInUse || list.matches(":hover")))
+    if (!isAsked && isInUse())
         return;
     const sorted = [...services.values()].toSorted(orders[sort.value] ?? byName);
     let at = list.firstElementChild;
@@ -481,7 +486,7 @@ export const arrange = (isAsked) => {
         else
             list.insertBefore(item, at);
     }
-    if (isInUse && focused instanceof HTMLElement && focused.isConnected)
+    if (focused instanceof HTMLElement && list.contains(focused))
         focused.focus({ preventScroll: true });
     const wanted = find.value.trim().toLocaleLowerCase();
     let shown = 0;

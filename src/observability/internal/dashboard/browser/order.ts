@@ -25,11 +25,21 @@ const orders: { readonly [Name in string]: (a: Service, b: Service) => number } 
   p99: (a, b) => (b.known.latency?.p99 ?? -1) - (a.known.latency?.p99 ?? -1) || byName(a, b)
 }
 
-/** Puts the rows in order; not under somebody's hands, unless it is asked for. */
+/** So long after somebody has last moved or typed in the list, it is not in use, in milliseconds. */
+const pause = 5_000
+let lastUse = -Infinity
+for (const event of ["pointermove", "pointerdown", "keydown", "wheel"]) {
+  list.addEventListener(event, () => (lastUse = performance.now()), { passive: true })
+}
+
+/** Whether rows may not move under somebody's hands; where a pointer only rests, what fails is to come up. */
+const isInUse = (): boolean =>
+  performance.now() - lastUse < pause || document.activeElement?.matches("#rows input, #rows select") === true
+
+/** Puts the rows in order; not while they are in use, unless it is asked for. */
 export const arrange = (isAsked: boolean): void => {
   const focused = document.activeElement
-  const isInUse = list.contains(focused)
-  if (!isAsked && (isInUse || list.matches(":hover"))) return
+  if (!isAsked && isInUse()) return
   const sorted = [...services.values()].toSorted(orders[sort.value] ?? byName)
   let at = list.firstElementChild
   for (const service of sorted) {
@@ -38,7 +48,7 @@ export const arrange = (isAsked: boolean): void => {
     else list.insertBefore(item, at)
   }
   // what is moved loses the focus
-  if (isInUse && focused instanceof HTMLElement && focused.isConnected) focused.focus({ preventScroll: true })
+  if (focused instanceof HTMLElement && list.contains(focused)) focused.focus({ preventScroll: true })
   const wanted = find.value.trim().toLocaleLowerCase()
   let shown = 0
   for (const service of sorted) {
