@@ -252,6 +252,8 @@ if (executable === undefined) {
           await answer.getByText("Done: force open.").waitFor()
         })
         yield* reaches(page, "billing", "Forced")
+        const row = (yield* textOf(page, "billing")).replaceAll("\n", " ")
+        assert.match(row, /Forced open .*by hand since .* \(\d+ s\)/)
         yield* Effect.promise(() => page.getByRole("button", { name: "Release" }).click())
         yield* reaches(page, "billing", "Closed")
         const kept = yield* Effect.promise(() =>

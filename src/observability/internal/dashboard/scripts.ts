@@ -956,11 +956,11 @@ const looks = {
     Closed: { tone: "good", glyph: "✓", word: "Closed" },
     HalfOpen: { tone: "warn", glyph: "◐", word: "Half-open" },
     Open: { tone: "bad", glyph: "✕", word: "Open" },
-    Forced: { tone: "hand", glyph: "✋", word: "Held by hand" },
-    forcedOpen: { tone: "bad", glyph: "✋", word: "Forced open" },
-    disabled: { tone: "hand", glyph: "✋", word: "Disabled" },
-    forcedClosed: { tone: "hand", glyph: "✋", word: "Forced closed" },
-    metricsOnly: { tone: "hand", glyph: "✋", word: "Counts only" },
+    Forced: { tone: "hand", glyph: "■", word: "Held by hand" },
+    forcedOpen: { tone: "bad", glyph: "■", word: "Forced open" },
+    disabled: { tone: "hand", glyph: "■", word: "Disabled" },
+    forcedClosed: { tone: "hand", glyph: "■", word: "Forced closed" },
+    metricsOnly: { tone: "hand", glyph: "■", word: "Counts only" },
     none: { tone: "none", glyph: "–", word: "No breaker" }
 };
 export const lookOf = ({ mode, state }) => state === null ? looks.none : looks[state === "Forced" ? mode ?? state : state];
@@ -1001,14 +1001,15 @@ const recent = 300_000;
 const often = 3;
 const oftenIn = 600_000;
 const openingsOf = ({ timeline }) => timeline.filter(({ state }, n) => state === "Open" && timeline[n - 1]?.state !== "HalfOpen");
-const nowOf = ({ mode, nextProbe, openSince, state }) => {
+const nowOf = ({ nextProbe, openSince, state, timeline }) => {
+    const last = timeline.at(-1);
+    if (state === "Forced")
+        return last?.state === "Forced" ? \`by hand since \${clock(last.at)} (\${ago(last.at)})\` : "";
     if (openSince === null)
         return "";
     const since = \`since \${clock(openSince)} (\${ago(openSince)})\`;
     if (state === "HalfOpen")
         return \`\${since}, a probe tries whether it has recovered\`;
-    if (state !== "Open")
-        return mode === "forcedOpen" ? since : "";
     if (nextProbe === null)
         return since;
     const left = nextProbe - serverNow();

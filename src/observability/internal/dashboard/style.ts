@@ -34,7 +34,7 @@ h2 { font-size: .95rem; margin: 0 0 8px; }
 body.stale { padding-bottom: 90px; }
 .link[data-link="lost"]::before { background: var(--strip-bad); }
 
-.sums { display: grid; grid-template-columns: repeat(auto-fit, minmax(98px, 1fr)); gap: 10px; margin: 16px 0; padding: 0; }
+.sums { display: grid; grid-template-columns: repeat(auto-fit, minmax(84px, 1fr)); gap: 10px; margin: 16px 0; padding: 0; }
 .sums div { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 8px 12px; }
 .sums dt { color: var(--soft); font-size: .8rem; }
 .sums dd { margin: 0; font-size: 1.5rem; font-weight: 650; letter-spacing: -.02em; }
@@ -74,7 +74,7 @@ ol.rows > li[data-tone="hand"] { box-shadow: inset 4px 0 var(--strip-hand); }
 .story > :empty, .story:not(:has(> :not(:empty))) { display: none; }
 .story .users::before { content: "Callers: "; } .story .cause::before { content: "Last error: "; }
 li[data-tone="bad"] .when, li[data-tone="bad"] .users { color: var(--bad); font-weight: 600; }
-li[data-tone="warn"] .when { color: var(--warn); font-weight: 600; } li[data-tone="good"] .when { color: var(--good); }
+li[data-tone="hand"] .when { color: var(--hand); font-weight: 600; } li[data-tone="warn"] .when { color: var(--warn); font-weight: 600; } li[data-tone="good"] .when { color: var(--good); }
 .state { display: inline-flex; gap: 6px; align-items: center; width: fit-content; border-radius: 99px; padding: 2px 10px; font-size: .85rem; font-weight: 600;
   white-space: nowrap; background: var(--none-soft); color: var(--none); }
 .state[data-tone="good"] { background: var(--good-soft); color: var(--good); }
@@ -113,7 +113,8 @@ footer { color: var(--soft); font-size: .82rem; padding: 18px 0 28px; }
   ol.rows > li { contain-intrinsic-size: auto 150px; }
 }
 @media (min-width: 1240.1px) { .row .title { display: contents; } }
-@media (max-width: 560px) { .sums { grid-template-columns: repeat(12, 1fr); gap: 8px; } .sums div { grid-column: span 3; padding: 6px 10px; } .sums div:nth-child(n+5) { grid-column: span 4; } .sums dd { font-size: 1.25rem; } .tools .find { flex-basis: 100%; max-width: none; } .tools label:not(.find) { flex: 1; } }
+@media (max-width: 699px) { .sums { grid-template-columns: repeat(12, 1fr); gap: 8px; } .sums div { grid-column: span 3; padding: 6px 10px; } .sums div:nth-child(n+5) { grid-column: span 4; } .sums dd { font-size: 1.25rem; } }
+@media (max-width: 560px) { .tools .find { flex-basis: 100%; max-width: none; } .tools label:not(.find) { flex: 1; } }
 @media (max-width: 420px) { .sums div { padding: 6px 8px; } .sums dt { font-size: .72rem; white-space: nowrap; } .row { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 6px 8px; } .row .strip { height: 10px; } }
 @media (forced-colors: active) { ol.rows > li[data-tone="bad"] { border: 3px solid; } ol.rows > li[data-tone="warn"] { border: 2px dashed; } .state { border: 1px solid; } }
 `

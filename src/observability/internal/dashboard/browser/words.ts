@@ -14,11 +14,11 @@ const looks = {
   Closed: { tone: "good", glyph: "✓", word: "Closed" },
   HalfOpen: { tone: "warn", glyph: "◐", word: "Half-open" },
   Open: { tone: "bad", glyph: "✕", word: "Open" },
-  Forced: { tone: "hand", glyph: "✋", word: "Held by hand" },
-  forcedOpen: { tone: "bad", glyph: "✋", word: "Forced open" },
-  disabled: { tone: "hand", glyph: "✋", word: "Disabled" },
-  forcedClosed: { tone: "hand", glyph: "✋", word: "Forced closed" },
-  metricsOnly: { tone: "hand", glyph: "✋", word: "Counts only" },
+  Forced: { tone: "hand", glyph: "■", word: "Held by hand" },
+  forcedOpen: { tone: "bad", glyph: "■", word: "Forced open" },
+  disabled: { tone: "hand", glyph: "■", word: "Disabled" },
+  forcedClosed: { tone: "hand", glyph: "■", word: "Forced closed" },
+  metricsOnly: { tone: "hand", glyph: "■", word: "Counts only" },
   none: { tone: "none", glyph: "–", word: "No breaker" }
 } as const satisfies { readonly [State in string]: Look }
 
@@ -85,11 +85,12 @@ const oftenIn = 600_000
 const openingsOf = ({ timeline }: Status.ServiceState) =>
   timeline.filter(({ state }, n) => state === "Open" && timeline[n - 1]?.state !== "HalfOpen")
 
-const nowOf = ({ mode, nextProbe, openSince, state }: Status.ServiceState): string => {
+const nowOf = ({ nextProbe, openSince, state, timeline }: Status.ServiceState): string => {
+  const last = timeline.at(-1)
+  if (state === "Forced") return last?.state === "Forced" ? `by hand since ${clock(last.at)} (${ago(last.at)})` : ""
   if (openSince === null) return ""
   const since = `since ${clock(openSince)} (${ago(openSince)})`
   if (state === "HalfOpen") return `${since}, a probe tries whether it has recovered`
-  if (state !== "Open") return mode === "forcedOpen" ? since : ""
   if (nextProbe === null) return since
   const left = nextProbe - serverNow()
   return `${since}, ${left > 0 ? `probe in ${span(Math.max(1000, left))}` : "the next call is a probe"}`
