@@ -106,15 +106,16 @@ footer { color: var(--soft); font-size: .82rem; padding: 18px 0 28px; }
 
 @media (max-width: 1240px) {
   .head { display: none; }
-  .row { grid-template-columns: repeat(auto-fill, minmax(78px, 1fr)); gap: 6px 12px; }
+  .row { grid-template-columns: repeat(auto-fill, minmax(70px, 1fr)); gap: 6px 12px; }
   .row .title { grid-column: 1 / -1; display: flex; gap: 12px; justify-content: space-between; align-items: start; min-width: 0; }
   .row .strip { grid-column: 1 / -1; } .row .story { grid-row: 3; }
   .num { text-align: left; } .num small { display: block; color: var(--soft); font-size: .75rem; font-weight: 400; }
   ol.rows > li { contain-intrinsic-size: auto 150px; }
 }
 @media (min-width: 1240.1px) { .row .title { display: contents; } }
-@media (max-width: 699px) { .sums { grid-template-columns: repeat(12, 1fr); gap: 8px; } .sums div { grid-column: span 3; padding: 6px 10px; } .sums div:nth-child(n+5) { grid-column: span 4; } .sums dd { font-size: 1.25rem; } }
+@media (max-width: 860px) { .sums div { padding: 8px 10px; } .sums dd { font-size: 1.25rem; } }
+@media (max-width: 699px) { .row { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 6px 8px; } .sums { grid-template-columns: repeat(12, 1fr); gap: 8px; } .sums div { grid-column: span 3; padding: 6px 10px; } .sums div:nth-child(n+5) { grid-column: span 4; } .sums dd { font-size: 1.25rem; } }
 @media (max-width: 560px) { .tools .find { flex-basis: 100%; max-width: none; } .tools label:not(.find) { flex: 1; } }
-@media (max-width: 420px) { .sums div { padding: 6px 8px; } .sums dt { font-size: .72rem; white-space: nowrap; } .row { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 6px 8px; } .row .strip { height: 10px; } }
+@media (max-width: 420px) { .sums div { padding: 6px 8px; } .sums dt { font-size: .72rem; white-space: nowrap; } .row .strip { height: 10px; } }
 @media (forced-colors: active) { ol.rows > li[data-tone="bad"] { border: 3px solid; } ol.rows > li[data-tone="warn"] { border: 2px dashed; } .state { border: 1px solid; } }
 `
