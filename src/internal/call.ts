@@ -4,12 +4,14 @@ import * as Context from "effect/Context"
 /** What the events of one call share. */
 export interface Running {
   readonly id: number
+  /** Whether somebody wants to know how it ends. */
+  readonly isWatched: boolean
   /** How many attempts have ended. */
   attempts: number
 }
 
 /** Of a call that began while nobody listened. */
-export const unheard: Running = { id: 0, attempts: 0 }
+export const unheard: Running = { id: 0, isWatched: false, attempts: 0 }
 
 export const Current = Context.Reference<Running>("effect-resilience/Resilience/CurrentCall", {
   defaultValue: () => unheard

@@ -122,8 +122,6 @@ class Call<A, E, R> implements replay.Replay {
   private isNext = false
   private isStepping = false
   private isOver = false
-  /** Somebody wants to know how it ends. */
-  private isWatched = false
   private isCancelled = false
   /** What the caller is to be told once no step is under way: what it then does is no part of the call. */
   private outcome: Exit.Exit<A, E> | undefined = undefined
@@ -182,9 +180,8 @@ class Call<A, E, R> implements replay.Replay {
       const outer = this.fiber.getRef(Current)
       const running = this.running = task.options.numbers === true ? task.listeners.begin() : outer
       if (running !== outer) this.ownContext = Context.add(this.fiber.context, Current, running)
-      this.isWatched = task.listeners.ends
     }
-    const looksAtTime = task.isTimed || this.isWatched
+    const looksAtTime = task.isTimed || this.running.isWatched
     const startedAt = looksAtTime ? monotonicMillis(this.clock) : 0
     if (looksAtTime) this.now = this.startedAt = startedAt
     if (total !== undefined) {
@@ -247,7 +244,7 @@ class Call<A, E, R> implements replay.Replay {
     const { counters, budget, options } = this.task
     if (budget !== undefined && this.course?.holdsPermit === true) budget.refundAt(monotonicMillis(this.clock))
     if (counters !== undefined) {
-      if (!this.isWatched && this.isGood(exit)) {
+      if (!this.running.isWatched && this.isGood(exit)) {
         counters.calls++
         counters.success++
       } else {
@@ -255,7 +252,7 @@ class Call<A, E, R> implements replay.Replay {
           exit,
           options.classify,
           this.fiber,
-          this.isWatched ? this.startedAt : undefined,
+          this.running.isWatched ? this.startedAt : undefined,
           this.running
         )
       }
@@ -427,7 +424,7 @@ class Call<A, E, R> implements replay.Replay {
     this.permit?.leave()
     this.permit = undefined
     if (counters !== undefined) {
-      if (exit._tag === "Success" && this.watched === undefined && !this.isWatched) counters.attempts++
+      if (exit._tag === "Success" && this.watched === undefined && !this.running.isWatched) counters.attempts++
       else options.reports?.().attempted(exit, this.watched, this.fiber, this.running)
     }
     if (this.result !== undefined) return this.finish(this.result)

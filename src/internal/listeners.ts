@@ -39,10 +39,9 @@ export const kinds = Object.keys(isOfCall) as ReadonlyArray<Kind>
 type Listener = (event: ResilienceEvent) => void
 
 export class Listeners {
-  /** Whether somebody wants to know how attempts end, how calls end, anything at all about calls. */
+  /** Whether somebody wants to know how attempts end, or anything at all about calls. */
   attempts = false
-  ends = false
-  calls = false
+  private calls = false
   /** What those have lost, in all, who read at their own pace. */
   lost = 0
   private readonly byKind = new Map<Kind, ReadonlyArray<Listener>>()
@@ -67,13 +66,12 @@ export class Listeners {
 
   private changed(): void {
     this.attempts = this.byKind.has("Attempted")
-    this.ends = this.byKind.has("CallEnded")
     this.calls = [...this.byKind.keys()].some((kind) => isOfCall[kind])
   }
 
   /** A call begins. */
   begin(): Running {
-    return this.calls ? { id: ++this.lastCall, attempts: 0 } : unheard
+    return this.calls ? { id: ++this.lastCall, isWatched: this.byKind.has("CallEnded"), attempts: 0 } : unheard
   }
 
   tell<K extends Kind>(

@@ -205,7 +205,7 @@ export class Reports {
     classify: Outcome.Classifier<A, E> | undefined
   ): Effect.Effect<A, E, R> {
     return Effect.withFiber((fiber) => {
-      const since = this.listeners.ends ? monotonicMillis(fiber.getRef(Clock.Clock)) : undefined
+      const since = fiber.getRef(Current).isWatched ? monotonicMillis(fiber.getRef(Clock.Clock)) : undefined
       return Effect.onExitPrimitive(self, (exit) => {
         this.called(exit, classify, fiber, since, fiber.getRef(Current))
         return undefined
@@ -236,7 +236,7 @@ export class Reports {
       this.tell("TimedOut", (common) => ({ _tag: "TimedOut", ...common, limit }), fiber, running)
     }
     // who begins to listen while a call is under way is not told of it
-    if (since === undefined || running === unheard) return
+    if (since === undefined) return
     const { operation, pipeline } = this
     const { attempts } = running
     const elapsed = Duration.millis(monotonicMillis(clock) - since)
