@@ -28,11 +28,17 @@ const quote = Effect.flatMap(Quotes, (quotes) => quotes.protect(fetchQuote, { op
 )
 
 const program = Effect.gen(function*() {
-  const { events } = yield* Resilience.Resilience
-  yield* Effect.forkScoped(
-    Stream.runForEach(events, (event) => Console.log(`  (${event._tag})`)),
-    { startImmediately: true }
-  )
+  const { subscribe } = yield* Resilience.Resilience
+  const { events } = yield* subscribe([
+    "Attempted",
+    "Retrying",
+    "RetriesExhausted",
+    "Refused",
+    "CircuitOpened",
+    "CircuitHalfOpened",
+    "CircuitClosed"
+  ])
+  yield* Effect.forkScoped(Stream.runForEach(events, (event) => Console.log(`  (${event._tag})`)))
 
   for (let call = 1; call <= 3; call++) yield* Console.log(yield* quote)
   isWell = true
