@@ -4,7 +4,7 @@
  * The policies are data; their state belongs to `Resilience`, which is provided
  * once. Whoever uses the pipeline of that name meets the same breaker.
  */
-import { Console, Effect, Layer, Schema, Stream } from "effect"
+import { Console, Effect, Layer, Schema } from "effect"
 import { Pipeline, Resilience } from "effect-resilience"
 
 class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {}
@@ -28,17 +28,19 @@ const quote = Effect.flatMap(Quotes, (quotes) => quotes.protect(fetchQuote, { op
 )
 
 const program = Effect.gen(function*() {
-  const { subscribe } = yield* Resilience.Resilience
-  const { events } = yield* subscribe([
-    "Attempted",
-    "Retrying",
-    "RetriesExhausted",
-    "Refused",
-    "CircuitOpened",
-    "CircuitHalfOpened",
-    "CircuitClosed"
-  ])
-  yield* Effect.forkScoped(Stream.runForEach(events, (event) => Console.log(`  (${event._tag})`)))
+  const { listen } = yield* Resilience.Resilience
+  yield* listen(
+    [
+      "Attempted",
+      "Retrying",
+      "RetriesExhausted",
+      "Refused",
+      "CircuitOpened",
+      "CircuitHalfOpened",
+      "CircuitClosed"
+    ],
+    (event) => console.log(`  (${event._tag})`)
+  )
 
   for (let call = 1; call <= 3; call++) yield* Console.log(yield* quote)
   isWell = true
