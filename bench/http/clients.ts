@@ -30,7 +30,7 @@ export interface Client {
 }
 
 /** Nothing that the parts need is closed: the process ends with the bench. */
-const runtime = ManagedRuntime.make(
+export const runtime = ManagedRuntime.make(
   Layer.merge(NodeHttpClient.layerUndiciOptions({ connections: concurrency }), Resilience.layer)
 )
 

@@ -26,11 +26,11 @@ import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import { onlyKeys } from "../internal/options.ts"
-import * as spans from "../internal/spans.ts"
 import * as Outcome from "../Outcome.ts"
 import * as Pipeline from "../Pipeline.ts"
 import type * as Resilience from "../Resilience.ts"
 import * as HttpOutcome from "./HttpOutcome.ts"
+import { withSpan } from "./internal/exchangeSpan.ts"
 import { checkedMaxBodySize, holding } from "./internal/heldBody.ts"
 import { mayBeSentAgain } from "./internal/replaySafety.ts"
 
@@ -149,7 +149,7 @@ const protect = <PE>(pipeline: Pipeline.Pipeline<PE, unknown>, options: Options)
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | PE | HttpClientError.HttpClientError, R> =>
     pipeline.protect(
-      spans.exchange(reading(exchange)),
+      withSpan(reading(exchange)),
       new Exchange(request, operation, mayBeSentAgain(request, options.idempotent?.(request)), classify)
     )
 }

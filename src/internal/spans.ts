@@ -47,15 +47,13 @@ const CurrentAttempt = Context.Reference<{ readonly span: Tracer.Span; readonly 
   { defaultValue: () => undefined }
 )
 
-/** An HTTP exchange, whose attempt tells how often it was sent before. */
-export const exchange = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) => {
-    const attempt = isTraced(fiber) ? fiber.getRef(CurrentAttempt) : undefined
-    if (attempt !== undefined && attempt.number > 1) {
-      attempt.span.attribute("http.request.resend_count", attempt.number - 1)
-    }
-    return self
-  })
+/** A request is sent in a fiber that is traced: its attempt tells how often it was sent before. */
+export const sending = (fiber: Fiber.Fiber<unknown, unknown>): void => {
+  const attempt = fiber.getRef(CurrentAttempt)
+  if (attempt !== undefined && attempt.number > 1) {
+    attempt.span.attribute("http.request.resend_count", attempt.number - 1)
+  }
+}
 
 /** What is known of a failure that may be told. Shaped like an error, which is what exporters look for. */
 const failed = (kind: string) => ({ _tag: kind, name: kind, message: kind })

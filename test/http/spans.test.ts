@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Tracer } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { ResilientHttpClient, ServiceClient } from "../../src/http/index.ts"
@@ -71,5 +71,31 @@ describe("spans over HTTP", () => {
         ]
       )
       assert.deepStrictEqual(resends(attributes()), [undefined, 1, 2])
+    }).pipe(Effect.scoped, Effect.provide([FetchHttpClient.layer, Resilience.layer])))
+
+  it.live("are not made where nobody sees them and none could go on: then no ids are sent that lead nowhere", () =>
+    Effect.gen(function*() {
+      const upstream = yield* server.make
+      upstream.answer((_, response) => server.json(response, 200, {}))
+      class Plans extends ServiceClient.Service<Plans>()("Plans", {
+        api: HttpApi.make("plans").add(
+          HttpApiGroup.make("all", { topLevel: true }).add(HttpApiEndpoint.get("list", "/plans"))
+        ),
+        baseUrl: upstream.url,
+        pipeline: { retry }
+      }) {}
+      const resilient = ResilientHttpClient.make(yield* HttpClient.HttpClient, yield* Pipeline.make("p", { retry }))
+      const both = Effect.gen(function*() {
+        yield* resilient.get(upstream.url)
+        yield* Effect.exit((yield* Plans).list())
+        return upstream.requests.slice(-2).map(({ headers }) => headers["traceparent"]?.toString().split("-")[1])
+      }).pipe(Effect.provide(Plans.layer))
+      assert.deepStrictEqual(yield* both, [undefined, undefined])
+      // a trace that has come from somewhere goes on, though nobody here sees it
+      const outer = Tracer.externalSpan({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" })
+      assert.deepStrictEqual(yield* Effect.withParentSpan(both, outer), [outer.traceId, outer.traceId])
+      const { traced } = recordingTracer()
+      const sent = yield* traced(both)
+      assert.isTrue(sent.every((id) => id !== undefined))
     }).pipe(Effect.scoped, Effect.provide([FetchHttpClient.layer, Resilience.layer])))
 })

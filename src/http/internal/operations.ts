@@ -12,7 +12,6 @@ import type * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as Stream from "effect/Stream"
 import { oneOf, within } from "../../internal/options.ts"
-import * as spans from "../../internal/spans.ts"
 import * as Pipeline from "../../Pipeline.ts"
 import { OperationPipeline, type Overrides } from "../OperationPipeline.ts"
 import * as RequestId from "../RequestId.ts"
@@ -20,6 +19,7 @@ import type { CallOptions } from "../ServiceClient.ts"
 import * as ServiceError from "../ServiceError.ts"
 import type * as current from "./currentExchange.ts"
 import * as failures from "./exchangeFailure.ts"
+import { withSpan } from "./exchangeSpan.ts"
 import { mediaType } from "./headerText.ts"
 import { IdempotencyKey, isKey } from "./idempotencyKey.ts"
 import { byPath, type OperationPath, own, pathOf } from "./operationPath.ts"
@@ -182,7 +182,7 @@ export const answering: Guarded = (operation, method, pipeline) => (request, opt
     const begun = begin(operation, options, fiber)
     if (Result.isFailure(begun)) return Effect.fail(begun.failure)
     const call = begun.success
-    const answer = pipeline.protect(spans.exchange(Effect.suspend(() => failures.attempt(method(request), call))), {
+    const answer = pipeline.protect(withSpan(Effect.suspend(() => failures.attempt(method(request), call))), {
       operation: operation.operation,
       idempotent: mayBeSentAgain(operation, request, options, call.idempotencyKey)
     })
@@ -195,7 +195,7 @@ const streaming: Guarded = (operation, method, pipeline) => (request, options = 
     if (Result.isFailure(begun)) return Effect.fail(begun.failure)
     const call = begun.success
     // `HttpApiClient` answers with a stream where no success is anything else
-    const open = spans.exchange(
+    const open = withSpan(
       Effect.suspend(() => method(request) as Effect.Effect<Stream.Stream<unknown, unknown>, unknown>)
     )
     return Effect.succeed(pipeline.protectStream(failures.attemptStream(open, call), {
