@@ -1,7 +1,7 @@
 /**
- * Checks the examples in the documentation: every block fenced as `ts` in README.md and in the doc comments of src
- * is type-checked, is run as a module of its own, and must print what its calls of `console.log` say after `// =>`:
- * these lines, in the order in which they are written, and nothing else.
+ * Checks the examples in the documentation: every block fenced as `ts` in README.md, in docs/*.md and in the doc
+ * comments of src is type-checked, is run as a module of its own, and must print what its calls of `console.log` say
+ * after `// =>`: these lines, in the order in which they are written, and nothing else.
  */
 import { execFile } from "node:child_process"
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -66,8 +66,9 @@ const assertionsOf = ({ code, line, source }: Example) =>
     return []
   })
 
+const sources = ["README.md", "docs/*.md", "src/**/*.ts"].flatMap((glob) => globSync(glob, { cwd: root }).toSorted())
 const modules = new Map(
-  ["README.md", ...globSync("src/**/*.ts", { cwd: root }).toSorted()].flatMap(extract).map(
+  sources.flatMap(extract).map(
     (example) => [`${example.source.replace(/\W+/g, "-")}-${example.line}.ts`, example] as const
   )
 )

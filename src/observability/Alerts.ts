@@ -239,7 +239,7 @@ const settingsOf = (module_: string, rule: Rule): RuleSettings => {
  * const program = Effect.gen(function*() {
  *   const billing = yield* Pipeline.make("billing", { circuitBreaker: { trip: { kind: "consecutive", failures: 1 } } })
  *   yield* Effect.ignore(billing.protect(Effect.fail({ _tag: "FetchFailed" })))
- *   yield* Effect.sleep("10 millis")
+ *   yield* Effect.sleep("100 millis")
  * })
  * await program.pipe(Effect.provide(Layer.provideMerge(alerts, Resilience.layer)), Effect.runPromise)
  *

@@ -1,4 +1,4 @@
-/** What is written about the metrics holds: the table in README.md, and the rules for Prometheus. */
+/** What is written about the metrics holds: the table in docs/observability.md, and the rules for Prometheus. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
@@ -22,7 +22,7 @@ interface Row {
 
 /** The rows of the table. */
 const written = (): ReadonlyArray<Row> => {
-  const section = present(/^### Metrics$(.*?)^### /ms.exec(readFileSync("README.md", "utf8"))?.[1])
+  const section = present(/^## Metrics$(.*?)^## /ms.exec(readFileSync("docs/observability.md", "utf8"))?.[1])
   return Array.from(section.matchAll(/^\| (`[^|]*)\|([^|]*)\|$/gm), ([, names = "", labels = ""]) => ({
     names: Array.from(names.matchAll(/`(\w+)`/g), ([, name = ""]) => `resilience_${name}`),
     labels: new Map(
@@ -69,7 +69,7 @@ const exported = Effect.gen(function*() {
 )
 
 describe("Metrics, as they are documented", () => {
-  it.effect("D7: the table in README.md has every metric, every label and every value, and none that there is not", () =>
+  it.effect("D7: the table in docs/observability.md has every metric, every label and every value, and none that there is not", () =>
     Effect.gen(function*() {
       const { names, samples } = yield* exported
       const table = written()
