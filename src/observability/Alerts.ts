@@ -5,9 +5,10 @@
  * over: both carry the same `id`. A rule that looks at a time span is over only
  * when the whole span was well, so that it does not come and go.
  *
- * Breakers tell by events of their changes, and are looked at besides, so that a
- * change that was not heard is still seen, of keys that they are no longer open. All else is read at intervals from the
- * policies' own counters. Handlers run apart from all that; see `Notify`.
+ * Breakers tell by events of their changes, and are looked at besides: one that was
+ * open before anybody watched, and a key that is dropped, tell of nothing. All else is
+ * read at intervals from the policies' own counters. Handlers run apart from all that;
+ * see `Notify`.
  *
  * Keys of breakers are subjects of their own, at most 10,000 of them at a time.
  *
@@ -37,7 +38,6 @@ import {
   watching
 } from "./internal/alertRules.ts"
 import { checkedHandlers, delivering } from "./internal/delivery.ts"
-import { listening } from "./internal/listening.ts"
 import type { Handlers, Services } from "./Notify.ts"
 
 /** What all rules have. */
@@ -94,6 +94,8 @@ export type Rule =
     }
   )
 
+const kinds = ["opened", "open-longer", "flapping", "error-rate", "budget-empty", "limit-shrinking"] as const
+
 /**
  * Something has begun, or is over.
  *
@@ -106,7 +108,7 @@ export const Alert = Schema.TaggedStruct("Alert", {
   state: Schema.Literals(["raised", "recovered"]),
   /** The name of the rule. */
   rule: Schema.String,
-  kind: Schema.Literals(["opened", "open-longer", "flapping", "error-rate", "budget-empty", "limit-shrinking"]),
+  kind: Schema.Literals(kinds),
   /** The pipeline, or `pipeline/operation` where the operation has a part of its own. */
   pipeline: Schema.String,
   /** The key, where the breaker has many. */
@@ -147,15 +149,6 @@ export interface Options<H extends Handlers<Alert, unknown> = Handlers<Alert>> {
 
 /** So many keys that are down are looked at each time, whether they still are. */
 const maxKeys = 200
-
-const kinds: ReadonlyArray<Rule["kind"]> = [
-  "opened",
-  "open-longer",
-  "flapping",
-  "error-rate",
-  "budget-empty",
-  "limit-shrinking"
-]
 
 const optionsOf: { readonly [K in Rule["kind"]]: ReadonlyArray<string> } = {
   "opened": [],
@@ -326,17 +319,20 @@ export const layer = <const H extends Handlers<Alert, unknown>>(
     })
 
     yield* look
-    yield* listening(resilience, noted, (event) => outages.note(event, monotonicMillis(clock)))
+    yield* resilience.listen(noted, (event) => outages.note(event, monotonicMillis(clock)))
     // what breaks for one look is there for the next
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(every), Effect.exit(look))))
   }))
 }
 
-const forAll = <A, B>(all: ReadonlyMap<string, A>, read: (one: A) => Effect.Effect<B>) =>
+const forAll = <A, B>(
+  all: ReadonlyMap<string, A>,
+  read: (one: A) => Effect.Effect<B>
+): Effect.Effect<ReadonlyMap<string, B>> =>
   Effect.gen(function*() {
-    const read_ = new Map<string, B>()
-    for (const [name, one] of all) read_.set(name, yield* read(one))
-    return read_ as ReadonlyMap<string, B>
+    const found = new Map<string, B>()
+    for (const [name, one] of all) found.set(name, yield* read(one))
+    return found
   })
 
 const snapshots = <S>(parts: ReadonlyMap<string, { readonly snapshot: Effect.Effect<S> }>) =>

@@ -25,7 +25,6 @@ import { flag, integer, onlyKeys, positiveMillis } from "../internal/options.ts"
 import { Resilience } from "../Resilience.ts"
 import { checkedHandlers, delivering } from "./internal/delivery.ts"
 import { ErrorGroups } from "./internal/errorGroups.ts"
-import { listening } from "./internal/listening.ts"
 import type { Handlers, Services } from "./Notify.ts"
 
 /**
@@ -143,7 +142,7 @@ export const layer = <const H extends Handlers<Report, unknown> = Handlers<Repor
       const resilience = yield* Resilience
       const report = yield* delivering<Report, H | readonly []>(handlers)
       const groups = new ErrorGroups({ most, reports, messages, report })
-      yield* listening(resilience, ["Attempted"], (event) => {
+      yield* resilience.listen(["Attempted"], (event) => {
         if (event.outcome === "Failure") groups.add(event)
       })
       const again = Effect.sync(() => groups.endInterval())

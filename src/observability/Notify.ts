@@ -181,7 +181,7 @@ export const webhook = (
     // a span of the request, and the message of an error, would show the url
     const silent = HttpClient.transformResponse(yield* HttpClient.HttpClient, (exchange) =>
       exchange.pipe(
-        Effect.mapError(({ reason }) => new NotAnswered(errorKind(reason))),
+        Effect.mapError(({ reason }) => new NotDelivered(errorKind(reason))),
         Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
       ))
     // the path may hold a secret, and the operation is in every event
@@ -199,24 +199,17 @@ export const webhook = (
         const response = yield* client.execute(request)
         // a connection whose answer is not read does not come back
         yield* Effect.ignore(Effect.timeout(response.text, "5 seconds"))
-        if (response.status < 200 || response.status > 299) return yield* Effect.fail(new NotAccepted(response.status))
+        const { status } = response
+        if (status < 200 || status > 299) return yield* Effect.fail(new NotDelivered(`Status${status}`))
       })
     }
   })
 }
 
-/** The receiver has not answered. */
-class NotAnswered {
+/** The receiver has not answered, or with another status than a 2xx. */
+class NotDelivered {
   readonly _tag: string
   constructor(reason: string) {
     this._tag = reason
-  }
-}
-
-/** The receiver has answered with another status than a 2xx. */
-class NotAccepted {
-  readonly _tag: string
-  constructor(status: number) {
-    this._tag = `Status${status}`
   }
 }

@@ -76,8 +76,8 @@ export const defaultRules: ReadonlyArray<Alerts.Rule> = [
 /**
  * Watches all pipelines: log lines, metrics, recoveries, groups of errors, and
  * alerts where somebody is to be told of them. Provide it once, with the pipelines.
- * It needs events: pipelines tell of every attempt. A bad option throws a
- * `RangeError`.
+ * It needs events: pipelines tell of the end of every call and of every attempt. A
+ * bad option throws a `RangeError`.
  *
  * @example
  * ```ts

@@ -10,7 +10,7 @@
  *
  * @since 0.1.0
  */
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,7 +21,6 @@ import { errorKind } from "../internal/errorKind.ts"
 import { monotonicMillis } from "../internal/time.ts"
 import { Resilience } from "../Resilience.ts"
 import type { OfKind } from "../ResilienceEvent.ts"
-import { listening } from "./internal/listening.ts"
 
 /**
  * A state of a breaker.
@@ -177,7 +176,7 @@ class Memory {
     return [...this.breakers.get(name)?.keys() ?? []].filter((key) => key !== undefined)
   }
 
-  readonly note = (event: OfKind<typeof noted[number]>, clock: Clock.Clock): void => {
+  note(event: OfKind<typeof noted[number]>, clock: Clock.Clock): void {
     switch (event._tag) {
       case "Attempted":
         if (event.outcome === "Failure" || event.outcome === "Overload") this.failed(event.pipeline, event)
@@ -308,8 +307,9 @@ export const layer: Layer.Layer<Recoveries, never, Resilience> = /*#__PURE__*/ L
   Recoveries,
   /*#__PURE__*/ Effect.gen(function*() {
     const resilience = yield* Resilience
+    const clock = yield* Clock.Clock
     const memory = new Memory()
-    yield* listening(resilience, noted, memory.note)
+    yield* resilience.listen(noted, (event) => memory.note(event, clock))
 
     const read = (of: { readonly snapshot: Effect.Effect<CircuitBreaker.Snapshot> }) =>
       Effect.map(

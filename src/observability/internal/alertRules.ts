@@ -54,7 +54,7 @@ export const maxSubjects = 10_000
 /** The kinds of events that say whether a breaker is down. */
 export const noted = ["CircuitOpened", "CircuitClosed", "CircuitReset", "CircuitReleased", "CircuitRestored"] as const
 
-/** Which breakers are down, by events and, where these were lost, by looking. */
+/** Which breakers are down, by events and, where none has told of it, by looking. */
 export class Outages {
   private readonly down = new Map<string, readonly [Subject, number]>()
   private hand = this.down.values()
@@ -125,13 +125,16 @@ export class Outages {
 const breakerOf = ({ key, pipeline }: Subject): string =>
   `${clean(pipeline)}${key === undefined ? "" : ` [${clean(key)}]`}: circuit breaker`
 
+const closed = (on: Episodes, subject: Subject, downFor: number): void =>
+  on.recover(subject, `${breakerOf(subject)} closed after ${time(downFor)}`)
+
 const opened = (on: Episodes): Watch => ({
   opened: (subject, _, because) => {
     const slow = because?.because === "slow" ? ", calls are slow" : ""
     const error = because?.reason === undefined ? "" : ` (${clean(errorKind(because.reason))})`
     on.raise(subject, `${breakerOf(subject)} open${slow}${error}`)
   },
-  ended: (subject, _, downFor) => on.recover(subject, `${breakerOf(subject)} closed after ${time(downFor)}`)
+  ended: (subject, _, downFor) => closed(on, subject, downFor)
 })
 
 const openLonger = (on: Episodes, { than }: { readonly than: number }): Watch => ({
@@ -142,7 +145,7 @@ const openLonger = (on: Episodes, { than }: { readonly than: number }): Watch =>
       }
     }
   },
-  ended: (subject, _, downFor) => on.recover(subject, `${breakerOf(subject)} closed after ${time(downFor)}`)
+  ended: (subject, _, downFor) => closed(on, subject, downFor)
 })
 
 const flapping = (

@@ -1,10 +1,9 @@
 /** Errors by fingerprint. */
 import { errorKind } from "../../internal/errorKind.ts"
-import { guarded } from "../../internal/guarded.ts"
 import type { Report } from "../ErrorReports.ts"
 import { other } from "./latencyHistograms.ts"
 import { type Frame, framesOf } from "./stackFrames.ts"
-import { clean } from "./text.ts"
+import { clean, messageOf } from "./text.ts"
 
 /** How many operations of a pipeline have groups of their own. */
 const maxOperations = 100
@@ -42,13 +41,6 @@ const fingerprint = (text: string): string =>
     for (let n = 0; n < text.length; n++) hash = Math.imul(hash ^ text.charCodeAt(n), 0x01000193)
     return (hash >>> 0).toString(16).padStart(8, "0")
   }).join("")
-
-const messageOf = (reason: unknown): string | undefined =>
-  guarded(() =>
-    typeof reason === "object" && reason !== null && "message" in reason && typeof reason.message === "string"
-      ? clean(reason.message, 500)
-      : undefined
-  )
 
 export class ErrorGroups {
   private readonly most: number
@@ -119,7 +111,8 @@ export class ErrorGroups {
       stacks.read++
       stacks.last = id
     }
-    const message = this.messages ? messageOf(reason) : undefined
+    const full = this.messages ? messageOf(reason) : undefined
+    const message = full === undefined ? undefined : clean(full, 500)
     const group = this.groups.get(id)
     if (group === undefined) {
       return { id, pipeline, operation, kind, frames, message, count: 0, reported: 0, firstSeen: at, lastSeen: at }

@@ -1,9 +1,8 @@
 /** An event in words, and as annotations. */
 import * as Duration from "effect/Duration"
 import { errorKind } from "../../internal/errorKind.ts"
-import { guarded } from "../../internal/guarded.ts"
-import type { ResilienceEvent } from "../../ResilienceEvent.ts"
-import { clean } from "./text.ts"
+import type { OfKind, ResilienceEvent } from "../../ResilienceEvent.ts"
+import { clean, messageOf } from "./text.ts"
 
 /**
  * An event as a line for people, and as annotations for programs.
@@ -55,39 +54,36 @@ const modes: Readonly<Record<string, string>> = {
   metricsOnly: "only counting"
 }
 
+/** How a call or an attempt has ended. */
+const ended = (
+  event: OfKind<"CallEnded" | "Attempted">,
+  after: string,
+  reason: (reason: unknown) => string
+): string => {
+  const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
+  switch (event.outcome) {
+    case "Success":
+      return `succeeded ${after}`
+    case "Overload":
+      return `met an overload ${after}${error}`
+    case "Ignored":
+      return `was cut short ${after}`
+    default:
+      return `failed ${after}${error}`
+  }
+}
+
 /** What the event says, after who it is about. */
 const said = (event: ResilienceEvent, reason: (reason: unknown) => string): readonly [Line["level"], string] => {
   switch (event._tag) {
     case "CallEnded": {
-      const elapsed = `after ${time(event.elapsed)}`
-      if (event.refusedBy !== undefined) return ["Debug", `call refused by the ${policies[event.refusedBy]} ${elapsed}`]
-      const after = `${elapsed} and ${event.attempts === 1 ? "1 attempt" : `${event.attempts} attempts`}`
-      const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
-      switch (event.outcome) {
-        case "Success":
-          return ["Debug", `call succeeded ${after}`]
-        case "Overload":
-          return ["Debug", `call met an overload ${after}${error}`]
-        case "Ignored":
-          return ["Debug", `call was cut short ${after}`]
-        default:
-          return ["Debug", `call failed ${after}${error}`]
-      }
-    }
-    case "Attempted": {
       const after = `after ${time(event.elapsed)}`
-      const error = event.reason === undefined ? "" : ` (${reason(event.reason)})`
-      switch (event.outcome) {
-        case "Success":
-          return ["Debug", `attempt ${event.attempt} succeeded ${after}`]
-        case "Overload":
-          return ["Debug", `attempt ${event.attempt} met an overload ${after}${error}`]
-        case "Ignored":
-          return ["Debug", `attempt ${event.attempt} was cut short ${after}`]
-        default:
-          return ["Debug", `attempt ${event.attempt} failed ${after}${error}`]
-      }
+      if (event.refusedBy !== undefined) return ["Debug", `call refused by the ${policies[event.refusedBy]} ${after}`]
+      const attempts = event.attempts === 1 ? "1 attempt" : `${event.attempts} attempts`
+      return ["Debug", `call ${ended(event, `${after} and ${attempts}`, reason)}`]
     }
+    case "Attempted":
+      return ["Debug", `attempt ${event.attempt} ${ended(event, `after ${time(event.elapsed)}`, reason)}`]
     case "Retrying":
       return [
         "Warn",
@@ -192,11 +188,7 @@ const lineWith = (event: ResilienceEvent, reason: (reason: unknown) => string): 
 const kind = (reason: unknown): string => clean(errorKind(reason))
 
 const kindAndMessage = (reason: unknown): string => {
-  const message = guarded(() =>
-    typeof reason === "object" && reason !== null && "message" in reason && typeof reason.message === "string"
-      ? reason.message
-      : ""
-  )
+  const message = messageOf(reason)
   return message === undefined || message === "" ? kind(reason) : `${kind(reason)}: ${clean(message)}`
 }
 

@@ -1,4 +1,5 @@
 /** Text from anywhere, made fit for one line of a log. */
+import { guarded } from "../../internal/guarded.ts"
 
 // control characters, line and paragraph separators, halves of characters, and what turns the direction of writing
 const unfit = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/gu
@@ -15,3 +16,11 @@ const codeOf = (character: string): string => `\\u${character.charCodeAt(0).toSt
 
 /** Escapes halves of characters: no encoding has them, and two names could become one. */
 export const wellFormed = (text: string): string => text.replace(/\p{Cs}/gu, codeOf)
+
+/** The message of an error as it is, which may be anything; `undefined` where it has none. */
+export const messageOf = (reason: unknown): string | undefined =>
+  guarded(() =>
+    typeof reason === "object" && reason !== null && "message" in reason && typeof reason.message === "string"
+      ? reason.message
+      : undefined
+  )
