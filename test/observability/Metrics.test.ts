@@ -4,14 +4,11 @@ import { TestClock } from "effect/testing"
 import { CircuitBreaker, KeyedCircuitBreaker, Pipeline, Resilience } from "../../src/index.ts"
 import { Metrics } from "../../src/observability/index.ts"
 import { assertRefused, boom, draws, drive, pauses, present, recorded, start } from "../support.ts"
+import { fresh } from "./freshRegistry.ts"
 import { hostileNames } from "./names.ts"
 import { parsePrometheus, sample } from "./prometheusText.ts"
 
 const trip = { kind: "consecutive", failures: 1 } as const
-
-/** A registry of its own for each test. */
-const fresh = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => Effect.provideService(self, Metric.MetricRegistry, new Map()))
 
 const measured = (options: Metrics.Options = {}) =>
   Metrics.layer(options).pipe(Layer.provideMerge(Resilience.layerTest()))

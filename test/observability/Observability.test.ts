@@ -1,16 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Logger, Metric, Redacted } from "effect"
+import { Context, Effect, Layer, Logger, Redacted } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { TestClock } from "effect/testing"
 import { Pipeline, Resilience } from "../../src/index.ts"
 import { Alerts, ErrorReports, Metrics, Notify, Observability, Recoveries } from "../../src/observability/index.ts"
 import { assertRefused, boom, pauses, present } from "../support.ts"
+import { fresh } from "./freshRegistry.ts"
 
 const trip = { kind: "consecutive", failures: 1 } as const
-
-/** The registry of the process is shared by all tests. */
-const fresh = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => Effect.provideService(self, Metric.MetricRegistry, new Map()))
 
 /** The texts of all log lines, into a list. */
 const logging = (lines: Array<string>) =>

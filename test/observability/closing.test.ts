@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { Pipeline, Resilience } from "../../src/index.ts"
 import { Alerts, ErrorReports, LogLines, Metrics, Recoveries } from "../../src/observability/index.ts"
 import { boom, pauses } from "../support.ts"
+import { fresh } from "./freshRegistry.ts"
 
 const trip = { kind: "consecutive", failures: 1 } as const
 
@@ -57,7 +58,7 @@ describe("What is closed", () => {
       assert.isAbove(told, 0)
     }).pipe(
       Effect.provide(Resilience.layerTest()),
-      (self) => Effect.suspend(() => Effect.provideService(self, Metric.MetricRegistry, new Map()))
+      fresh
     )
   })
 })

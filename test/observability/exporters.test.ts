@@ -1,6 +1,6 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Metric } from "effect"
+import { Effect, Layer, Logger } from "effect"
 import { FetchHttpClient, HttpClient, HttpRouter, HttpServer } from "effect/http"
 import { Otlp } from "effect/observability"
 import { spawnSync } from "node:child_process"
@@ -8,6 +8,7 @@ import { Pipeline, Resilience } from "../../src/index.ts"
 import { LogLines, Metrics } from "../../src/observability/index.ts"
 import * as TestServer from "../http/server.ts"
 import { boom, present } from "../support.ts"
+import { fresh } from "./freshRegistry.ts"
 import { hostileNames } from "./names.ts"
 import * as Prometheus from "./prometheus.ts"
 
@@ -46,9 +47,6 @@ const app = Layer.mergeAll(
   HttpRouter.serve(Metrics.layerRoute(), { disableLogger: true, disableListenLog: true }),
   Layer.effectDiscard(traffic)
 ).pipe(Layer.provideMerge(measured), Layer.provideMerge(NodeHttpServer.layerTest))
-
-const fresh = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => Effect.provideService(self, Metric.MetricRegistry, new Map()))
 
 const portOfApp = Effect.gen(function*() {
   const { address } = yield* HttpServer.HttpServer

@@ -1,6 +1,6 @@
 /** What is written about the metrics holds: the table in docs/observability.md, and the rules for Prometheus. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Metric } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -9,6 +9,7 @@ import { join, resolve } from "node:path"
 import { Pipeline, Resilience } from "../../src/index.ts"
 import { Metrics } from "../../src/observability/index.ts"
 import { present } from "../support.ts"
+import { fresh } from "./freshRegistry.ts"
 import { promtool } from "./prometheus.ts"
 import { parsePrometheus } from "./prometheusText.ts"
 
@@ -65,7 +66,7 @@ const exported = Effect.gen(function*() {
   return { names: Array.from(types.keys()), samples }
 }).pipe(
   Effect.provide(Metrics.layer().pipe(Layer.provideMerge(Resilience.layer))),
-  (self) => Effect.suspend(() => Effect.provideService(self, Metric.MetricRegistry, new Map()))
+  fresh
 )
 
 describe("Metrics, as they are documented", () => {

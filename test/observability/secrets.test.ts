@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Metric, References, Schema } from "effect"
+import { Effect, Fiber, Layer, Logger, References, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Outcome, Pipeline, Resilience } from "../../src/index.ts"
 import { Alerts, ErrorReports, LogLines, Metrics, Notify, Recoveries } from "../../src/observability/index.ts"
 import { pauses, start } from "../support.ts"
+import { fresh } from "./freshRegistry.ts"
 
 const secret = "hunter2"
 
@@ -79,7 +80,7 @@ describe("What is seen", () => {
       assert.notInclude(all, secret)
     }).pipe(
       Effect.provide(seen),
-      (self) => Effect.suspend(() => Effect.provideService(self, Metric.MetricRegistry, new Map()))
+      fresh
     )
   })
 })
