@@ -20,16 +20,15 @@ import * as Bulkhead from "./Bulkhead.ts"
 import * as CacheFallback from "./CacheFallback.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import * as Hedge from "./Hedge.ts"
-import type { Listener } from "./internal/breakerCell.ts"
+import { breakerEvents } from "./internal/breakerEvents.ts"
 import * as call from "./internal/call.ts"
 import * as counters from "./internal/counters.ts"
 import { differences, isSame } from "./internal/differences.ts"
-import { reasonOf } from "./internal/exit.ts"
 import { kinds, Listeners } from "./internal/listeners.ts"
 import { openTime } from "./internal/openTime.ts"
 import { oneOf, onlyKeys } from "./internal/options.ts"
 import { script } from "./internal/script.ts"
-import { subscribe as makeSubscription } from "./internal/subscription.ts"
+import { subscriptions } from "./internal/subscription.ts"
 import { monotonicMillis } from "./internal/time.ts"
 import * as KeyedCircuitBreaker from "./KeyedCircuitBreaker.ts"
 import * as Outcome from "./Outcome.ts"
@@ -172,7 +171,7 @@ export class Resilience extends Context.Service<Resilience, {
   /**
    * All that happens, from the moment the stream is run. Events of every attempt
    * and of every call are made for it: where some kinds are enough, `subscribe` to
-   * these. A listener that is slow loses the oldest events; it never slows a call.
+   * these. Who reads slowly loses the oldest events, and never slows a call.
    */
   readonly events: Stream.Stream<ResilienceEvent>
   /** How many events all subscribers together have lost, each of whom had 4,096 of them unread. */
@@ -325,10 +324,6 @@ const testMode = (options: TestOptions): TestMode => {
   }
 }
 
-const checkKinds = (module: string, wanted: ReadonlyArray<Kind>): void => {
-  for (const kind of wanted) oneOf(module, "kinds", kind, kinds)
-}
-
 type Makers = { readonly [K in keyof Parts]: (name: string, settings: Parts[K]["settings"]) => Parts[K] }
 
 /** A policy, and the settings that it was first asked for with. */
@@ -347,59 +342,7 @@ const make = Effect.fnUntraced(function*(options: {
   const pipelines = new Map<string, Pipeline.Pipeline<Pipeline.PipelineError>>()
   const counts = new Map<string, counters.Counters>()
   const listeners = new Listeners()
-
-  const listen: Resilience["Service"]["listen"] = (kinds, on) => {
-    checkKinds("Resilience.listen", kinds)
-    return Effect.asVoid(Effect.acquireRelease(Effect.sync(() => listeners.add(kinds, on)), Effect.sync))
-  }
-
-  const subscribe: Resilience["Service"]["subscribe"] = (kinds, wanted) => {
-    checkKinds("Resilience.subscribe", kinds)
-    return makeSubscription(listeners, kinds, wanted)
-  }
-
-  const onTransition = (pipeline: string): Listener => (transition, by) => {
-    const common = (at: number) => ({
-      at,
-      pipeline,
-      ...(transition.key === undefined ? {} : { key: transition.key })
-    })
-    switch (transition.to) {
-      case "Open": {
-        const { because, exit, from, openFor } = transition
-        const reason = exit?._tag === "Failure" ? { reason: reasonOf(exit) } : {}
-        const opened = (at: number) => ({
-          _tag: "CircuitOpened" as const,
-          ...common(at),
-          from,
-          openFor,
-          because,
-          ...reason
-        })
-        return listeners.tell("CircuitOpened", opened, by)
-      }
-      case "HalfOpen":
-        return listeners.tell("CircuitHalfOpened", (at) => ({ _tag: "CircuitHalfOpened", ...common(at) }), by)
-      case "Closed":
-        return listeners.tell("CircuitClosed", (at) => ({ _tag: "CircuitClosed", ...common(at) }), by)
-      case "Forced": {
-        const { mode } = transition
-        return listeners.tell("CircuitForced", (at) => ({ _tag: "CircuitForced", ...common(at), mode }), by)
-      }
-      case "Released": {
-        const { state } = transition
-        return listeners.tell("CircuitReleased", (at) => ({ _tag: "CircuitReleased", ...common(at), state }), by)
-      }
-      case "Reset":
-        return listeners.tell("CircuitReset", (at) => ({ _tag: "CircuitReset", ...common(at) }), by)
-      case "Restored": {
-        const { state } = transition
-        return listeners.tell("CircuitRestored", (at) => ({ _tag: "CircuitRestored", ...common(at), state }), by)
-      }
-      case "ThresholdPassed":
-        return listeners.tell("CircuitThresholdPassed", (at) => ({ _tag: "CircuitThresholdPassed", ...common(at) }), by)
-    }
-  }
+  const { listen, subscribe } = subscriptions(listeners)
 
   const initial = (
     name: string,
@@ -421,10 +364,10 @@ const make = Effect.fnUntraced(function*(options: {
     circuitBreaker: (name, settings) =>
       CircuitBreaker.makeUnsafe(name, settings, {
         initial: initial(name, settings, fiber),
-        onTransition: onTransition(name)
+        onTransition: breakerEvents(listeners, name)
       }),
     keyedCircuitBreaker: (name, settings) =>
-      KeyedCircuitBreaker.makeUnsafe(name, settings, { onTransition: onTransition(name) }),
+      KeyedCircuitBreaker.makeUnsafe(name, settings, { onTransition: breakerEvents(listeners, name) }),
     bulkhead: Bulkhead.makeUnsafe,
     adaptiveLimit: AdaptiveLimit.makeUnsafe,
     rateLimit: RateLimit.makeUnsafe,

@@ -16,7 +16,7 @@ export class Nest {
   private scheduler: Scheduler.Scheduler | undefined
   private readonly outer: Nest | undefined
   private depth = 0
-  private readonly putOff: Array<() => void> = []
+  private readonly later: Array<() => void> = []
 
   constructor(scheduler?: Scheduler.Scheduler, outer?: Nest) {
     this.scheduler = scheduler
@@ -38,21 +38,21 @@ export class Nest {
   /** Runs it once the outermost step is done; at once where there is none. */
   static putOff(step: () => void): void {
     if (current.depth === 0) step()
-    else current.putOff.push(step)
+    else current.later.push(step)
   }
 
   leave(): void {
-    if (this.depth === 1 && this.putOff.length > 0) this.catchUp()
+    if (this.depth === 1 && this.later.length > 0) this.catchUp()
     this.depth--
     if (this.depth === 0 && this.outer !== undefined) current = this.outer
   }
 
   private catchUp(): void {
     try {
-      for (let step = this.putOff.shift(); step !== undefined; step = this.putOff.shift()) step()
+      for (let step = this.later.shift(); step !== undefined; step = this.later.shift()) step()
     } finally {
       // that one has thrown is no reason to drop the others
-      if (this.putOff.length > 0) this.catchUp()
+      if (this.later.length > 0) this.catchUp()
     }
   }
 }

@@ -1,12 +1,16 @@
-/** Events that wait for one who reads them at his own pace: the last ones, and how many were lost. */
+/**
+ * Listening as long as a scope lasts: within the call, or at one's own pace. For
+ * who reads so the last events wait, and those that are lost are counted.
+ */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Subscription } from "../Resilience.ts"
+import type { Resilience, Subscription } from "../Resilience.ts"
 import type { Kind, OfKind } from "../ResilienceEvent.ts"
-import type { Listeners } from "./listeners.ts"
+import { kinds, type Listeners } from "./listeners.ts"
+import { oneOf } from "./options.ts"
 
 /** Events that a slow subscriber may be behind before it loses the oldest. */
 const capacity = 4096
@@ -32,18 +36,31 @@ class Buffer<Event> implements Subscription<Event> {
   }
 }
 
-/** Those of these kinds that are wanted, from now on until the scope ends. */
-export const subscribe = <K extends Kind>(
+const check = (module: string, wanted: ReadonlyArray<Kind>): void => {
+  for (const kind of wanted) oneOf(module, "kinds", kind, kinds)
+}
+
+const added = <K extends Kind>(
   listeners: Listeners,
   kinds: ReadonlyArray<K>,
-  wanted?: (event: OfKind<K>) => boolean
-): Effect.Effect<Subscription<OfKind<K>>, never, Scope.Scope> =>
-  Effect.gen(function*() {
-    const queue = yield* Effect.acquireRelease(Queue.sliding<OfKind<K>, Cause.Done>(capacity), Queue.end)
-    const buffer = new Buffer(listeners, queue)
-    const add = (event: OfKind<K>): void => {
-      if (wanted === undefined || wanted(event)) buffer.add(event)
-    }
-    yield* Effect.acquireRelease(Effect.sync(() => listeners.add(kinds, add)), Effect.sync)
-    return buffer
-  })
+  on: (event: OfKind<K>) => void
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(Effect.acquireRelease(Effect.sync(() => listeners.add(kinds, on)), Effect.sync))
+
+export const subscriptions = (listeners: Listeners): Pick<Resilience["Service"], "listen" | "subscribe"> => ({
+  listen: (kinds, on) => {
+    check("Resilience.listen", kinds)
+    return added(listeners, kinds, on)
+  },
+  subscribe: <K extends Kind>(kinds: ReadonlyArray<K>, wanted?: (event: OfKind<NoInfer<K>>) => boolean) => {
+    check("Resilience.subscribe", kinds)
+    return Effect.gen(function*() {
+      const queue = yield* Effect.acquireRelease(Queue.sliding<OfKind<K>, Cause.Done>(capacity), Queue.end)
+      const buffer = new Buffer(listeners, queue)
+      yield* added(listeners, kinds, (event) => {
+        if (wanted === undefined || wanted(event)) buffer.add(event)
+      })
+      return buffer
+    })
+  }
+})
