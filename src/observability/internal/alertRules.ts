@@ -197,9 +197,8 @@ const errorRate = (
   return {
     look: ({ counts }, _, now) => {
       for (const [pipeline, count] of counts) {
-        // who was refused was not served, although nobody is to blame; a refusal may be tried again within a call
-        const refused = Math.min(count.ignored, count.refused)
-        const errors = count.failure + count.overload + refused
+        // who was refused was not served, although nobody is to blame
+        const errors = count.failure + count.overload + count.refusedCalls
         const sample: Sample = { at: now, calls: count.success + errors, errors }
         let one = known.get(pipeline)
         if (one === undefined) {
