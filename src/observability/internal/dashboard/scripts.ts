@@ -119,8 +119,9 @@ export const breakerWords = ({ key, name }) => key === null ? name : \`\${name} 
 const detailOf = (body) => {
     if (typeof body !== "object" || body === null)
         return undefined;
-    const { detail, title } = body;
-    return typeof detail === "string" ? detail : typeof title === "string" ? title : undefined;
+    if ("detail" in body && typeof body.detail === "string")
+        return body.detail;
+    return "title" in body && typeof body.title === "string" ? body.title : undefined;
 };
 const send = async (url, body) => {
     if (!isToken(tokens.control))
@@ -736,8 +737,7 @@ export const follow = (url, { onChange, onFrame }) => {
     const lost = (why, wait) => {
         stop?.abort();
         stop = undefined;
-        again = Date.now() + (wait ?? 1000 * 2 ** failures++);
-        again = Math.min(again, Date.now() + Math.max(longestWait, wait ?? 0));
+        again = Date.now() + (wait ?? Math.min(longestWait, 1000 * 2 ** failures++));
         say("lost", \`\${why}\${seen === undefined ? "" : \` What you see is from \${seen}.\`} Trying again.\`);
     };
     const ask = (why) => {

@@ -18,8 +18,8 @@ export const breakerWords = ({ key, name }: { readonly key: string | null; reado
 /** What a problem says, if it is one. */
 const detailOf = (body: unknown): string | undefined => {
   if (typeof body !== "object" || body === null) return undefined
-  const { detail, title } = body as { readonly detail?: unknown; readonly title?: unknown }
-  return typeof detail === "string" ? detail : typeof title === "string" ? title : undefined
+  if ("detail" in body && typeof body.detail === "string") return body.detail
+  return "title" in body && typeof body.title === "string" ? body.title : undefined
 }
 
 const send = async (url: string, body: Action): Promise<string | undefined> => {

@@ -67,8 +67,7 @@ export const follow = (url: string, { onChange, onFrame }: Handlers): void => {
   const lost = (why: string, wait?: number) => {
     stop?.abort()
     stop = undefined
-    again = Date.now() + (wait ?? 1000 * 2 ** failures++)
-    again = Math.min(again, Date.now() + Math.max(longestWait, wait ?? 0))
+    again = Date.now() + (wait ?? Math.min(longestWait, 1000 * 2 ** failures++))
     say("lost", `${why}${seen === undefined ? "" : ` What you see is from ${seen}.`} Trying again.`)
   }
 
