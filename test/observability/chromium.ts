@@ -1,4 +1,5 @@
 /** A real Chromium for tests, driven from outside, with a profile of its own. */
+import axe from "axe-core"
 import { Effect, type Scope } from "effect"
 import type { Page } from "playwright-core"
 import * as Chromium from "../../scripts/chromium.ts"
@@ -35,4 +36,15 @@ export const open = (
     })
     yield* Effect.promise(() => page.goto(url))
     return { page, complaints }
+  })
+
+/** What axe finds that is serious or worse. */
+export const seriousIn = (page: Page): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.promise(async () => {
+    await page.evaluate(axe.source)
+    // its source has put it there
+    const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run())
+    return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(
+      ({ help, id, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 200)).join(", ")}`
+    )
   })

@@ -1,6 +1,5 @@
 /** The page where something is wrong with the server, the names, the reader's system, or who may read. */
 import { assert, describe, it } from "@effect/vitest"
-import axe from "axe-core"
 import { Effect, Layer, Logger, Redacted, Scope } from "effect"
 import { HttpServer } from "effect/http"
 import type { Page } from "playwright-core"
@@ -8,7 +7,7 @@ import { Resilience } from "../../src/index.ts"
 import { StatusPort } from "../../src/node/index.ts"
 import { Dashboard, Recoveries, StatusServer } from "../../src/observability/index.ts"
 import { eventually } from "../http/server.ts"
-import { executable, open } from "./chromium.ts"
+import { executable, open, seriousIn } from "./chromium.ts"
 import { fail, hostileNames, pipelines, quick, secret } from "./statusSupport.ts"
 
 const live = (options: StatusServer.Options = {}, port = 0) =>
@@ -44,15 +43,6 @@ const nothingIsCut = `(async () => {
   return true
 })()`
 
-const serious = (page: Page) =>
-  Effect.promise(async () => {
-    await page.evaluate(axe.source)
-    const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run())
-    return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) =>
-      `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(", ")}`
-    )
-  })
-
 if (executable === undefined) {
   describe.skip("Dashboard under attack (B8): Chromium is not installed", () => {
     it("is not tested here", () => {})
@@ -68,7 +58,7 @@ if (executable === undefined) {
         const asked: Array<string> = []
         page.on("request", (request) => asked.push(request.url()))
         yield* says(page, "token-note", /asks for a token/)
-        assert.deepStrictEqual(yield* serious(page), [])
+        assert.deepStrictEqual(yield* seriousIn(page), [])
         yield* Effect.sleep("1 second")
         // nobody has shown one, so nothing is tried
         assert.lengthOf(asked, 0)
@@ -127,7 +117,7 @@ if (executable === undefined) {
         const { page } = at
         yield* says(page, "link", /Connection lost. What you see is from .*Trying again/)
         assert.match(yield* Effect.promise(() => page.title()), /^\(not live\) /)
-        assert.deepStrictEqual(yield* serious(page), [])
+        assert.deepStrictEqual(yield* seriousIn(page), [])
         yield* Effect.gen(function*() {
           yield* pipelines({ git: quick, mail: quick })
           yield* says(page, "link", /^Live$/)
@@ -256,7 +246,7 @@ if (executable === undefined) {
               yield* Effect.promise(() => page.setViewportSize({ width, height: 500 }))
               yield* isAsWideAs(page, width, `${width} pixels`)
             }
-            assert.deepStrictEqual(yield* serious(page), [], `${forcedColors} ${colorScheme}`)
+            assert.deepStrictEqual(yield* seriousIn(page), [], `${forcedColors} ${colorScheme}`)
           }
         }
         const moving = yield* Effect.promise(() => page.evaluate<number>("document.getAnimations().length"))

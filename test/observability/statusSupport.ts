@@ -6,17 +6,7 @@ import { Recoveries, StatusServer } from "../../src/observability/index.ts"
 import * as Pipelines from "../../src/Pipeline.ts"
 import { Boom, present } from "../support.ts"
 
-/** Names that others have chosen. */
-export const hostileNames = [
-  "<img src=x onerror=alert(1)>",
-  "</script><script>alert(1)</script>",
-  "two\nlines \"quoted\" & 'single'",
-  "数据 🚀 \u202Ereversed",
-  "__proto__",
-  "constructor",
-  "data: x\n\nevent: y",
-  "x".repeat(500)
-]
+export { hostileNames } from "./names.ts"
 
 export const secret = "s3cret-token-of-the-operator"
 
