@@ -35,6 +35,12 @@ export const draws = Effect.gen(function*() {
 /** So many turns of the scheduler. */
 export const pauses = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
 
+/** Lets others run until something holds, for 20,000 turns at most. */
+export const until = (holds: () => boolean) =>
+  Effect.gen(function*() {
+    for (let turns = 0; turns < 20_000 && !holds(); turns++) yield* Effect.yieldNow
+  })
+
 /** Milliseconds of the test clock. */
 export const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
