@@ -21,6 +21,7 @@ export * as Metrics from "./Metrics.ts"
 export * as Notify from "./Notify.ts"
 
 export * as Observability from "./Observability.ts"
+
 export * as Recoveries from "./Recoveries.ts"
 
 export * as Status from "./Status.ts"

@@ -1,9 +1,8 @@
 /** Errors by fingerprint. */
 import { errorKind } from "../../internal/errorKind.ts"
 import type { Report } from "../ErrorReports.ts"
-import { other } from "./latencyHistograms.ts"
 import { type Frame, framesOf } from "./stackFrames.ts"
-import { clean, messageOf } from "./text.ts"
+import { clean, messageOf, other } from "./text.ts"
 
 /** How many operations of a pipeline have groups of their own. */
 const maxOperations = 100

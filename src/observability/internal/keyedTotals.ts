@@ -4,26 +4,7 @@
  */
 import type * as CircuitBreaker from "../../CircuitBreaker.ts"
 
-export interface BreakerCounts {
-  success: number
-  failure: number
-  overload: number
-  ignored: number
-  refused: number
-  opened: number
-  halfOpened: number
-  closed: number
-  forced: number
-  slow: number
-}
-
-export const countsOf = ({ calls, timing, transitions }: CircuitBreaker.Snapshot): BreakerCounts => ({
-  ...calls,
-  ...transitions,
-  slow: timing?.slow ?? 0
-})
-
-const none = (): BreakerCounts => ({
+const none = () => ({
   success: 0,
   failure: 0,
   overload: 0,
@@ -34,6 +15,14 @@ const none = (): BreakerCounts => ({
   closed: 0,
   forced: 0,
   slow: 0
+})
+
+export type BreakerCounts = ReturnType<typeof none>
+
+export const countsOf = ({ calls, timing, transitions }: CircuitBreaker.Snapshot): BreakerCounts => ({
+  ...calls,
+  ...transitions,
+  slow: timing?.slow ?? 0
 })
 
 /** What a key had counted when it was last read. */

@@ -1,9 +1,7 @@
 /** How long calls or attempts took: a histogram for each pipeline, operation and outcome. */
 import type * as Metric from "effect/Metric"
 import type { Definition, Source } from "./series.ts"
-
-/** What stands for names that nobody has declared, or that are too many. */
-export const other = "other"
+import { other } from "./text.ts"
 
 export const ofCalls = {
   name: "resilience_call_duration_seconds",

@@ -1,6 +1,9 @@
 /** Text from anywhere, made fit for one line of a log. */
 import { guarded } from "../../internal/guarded.ts"
 
+/** What stands for names that nobody has declared, or that are too many. */
+export const other = "other"
+
 // control characters, line and paragraph separators, halves of characters, and what turns the direction of writing
 const unfit = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/gu
 
