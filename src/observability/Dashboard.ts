@@ -63,7 +63,7 @@ const headers = {
 const answer = (text: string, contentType: string) =>
   Effect.succeed(HttpServerResponse.text(text, { contentType: `${contentType}; charset=utf-8`, headers }))
 
-const pathOf = (path: string = "/dashboard"): string =>
+const pathOf = (path: `/${string}` = "/dashboard"): `/${string}` =>
   typeof path === "string" && /^(\/[\w.-]+)+$/.test(path)
     ? path
     : refuse("Dashboard", "path", "a path like \"/dashboard\", of letters, digits, -, _ and .", path)
@@ -126,18 +126,18 @@ export const layer = (
     // from `/dashboard/` the page would look for its parts in a place below; a router may take both for the same
     yield* router.add(
       "GET",
-      path as `/${string}`,
+      path,
       (request) =>
         /\/([?#]|$)/.test(request.url)
           ? Effect.succeed(HttpServerResponse.redirect(`../${assets}`, { status: 308, headers }))
           : answer(html, "text/html")
     )
     for (const [name, script] of Object.entries(scripts)) {
-      yield* router.add("GET", `${path}/${name}` as `/${string}`, answer(script, "text/javascript"))
+      yield* router.add("GET", `${path}/${name}`, answer(script, "text/javascript"))
     }
-    yield* router.add("GET", `${path}/style.css` as `/${string}`, answer(style, "text/css"))
+    yield* router.add("GET", `${path}/style.css`, answer(style, "text/css"))
     if (!hasPlots) return
-    yield* router.add("GET", `${path}/uplot.js` as `/${string}`, answer(plots, "text/javascript"))
-    yield* router.add("GET", `${path}/uplot.css` as `/${string}`, answer(plotsStyle, "text/css"))
+    yield* router.add("GET", `${path}/uplot.js`, answer(plots, "text/javascript"))
+    yield* router.add("GET", `${path}/uplot.css`, answer(plotsStyle, "text/css"))
   }))
 }
