@@ -542,6 +542,7 @@ class Call<A, E, R> implements replay.Replay {
     limit.hasStruck = true
     // what runs under it from now on is clean-up
     if (limit !== this.inherited) limit.isOver = true
+    // as above, its error is known to whoever makes the plan
     return Exit.fail(this.task.exceeded(limit) as E)
   }
 

@@ -127,6 +127,7 @@ const partsOf = (settings: Settings, resilience: Resilience.Resilience["Service"
       resilience.part(kind, chosen.name, chosen.settings) :
       Effect.flatMap(resilience.parts(kind), (parts) => {
         const existing = parts.get(chosen.name)
+        // a part of each kind is reconfigured by the settings of that kind
         return existing === undefined
           ? resilience.part(kind, chosen.name, chosen.settings)
           : Effect.as((existing as Reconfigurable<typeof chosen.settings>).reconfigure(chosen.settings), existing)

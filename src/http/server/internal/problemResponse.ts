@@ -50,7 +50,7 @@ const withMembers = (response: Response, bytes: Uint8Array, requestId: string | 
   const problem = guarded((): unknown => JSON.parse(new TextDecoder().decode(bytes)))
   if (!isObject(problem)) return response
   // `NaN` and what is below zero say nothing
-  const { retryAfter } = problem as { readonly retryAfter?: unknown }
+  const { retryAfter } = problem
   const wait = typeof retryAfter === "number" && retryAfter >= 0 ? Math.min(retryAfter, maxWait) : undefined
   const completed = HttpServerResponse.setBody(
     response,
