@@ -224,10 +224,11 @@ export class Reports {
     const { counters } = this
     counters.calls++
     const clock = fiber.getRef(Clock.Clock)
-    const outcome = Outcome.classify(exit, classify, clock)._tag
-    counters[countOf[outcome]]++
     const error = this.ownError(exit)
     const refuser = refuserOf(error)
+    // whatever a classifier makes of it: the dependency was not asked
+    const outcome = refuser === undefined ? Outcome.classify(exit, classify, clock)._tag : "Ignored"
+    counters[countOf[outcome]]++
     if (refuser !== undefined) counters.refusedCalls++
     this.span?.called(exit, countOf[outcome], refuser)
     if (error?._tag === "DeadlineExceeded" || (error?._tag === "TimedOut" && error.limit === "total")) {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Metric, Random, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { CircuitBreaker, KeyedCircuitBreaker, Pipeline, Resilience } from "../../src/index.ts"
+import { CircuitBreaker, KeyedCircuitBreaker, Outcome, Pipeline, Resilience } from "../../src/index.ts"
 import { Metrics } from "../../src/observability/index.ts"
 import { assertRefused, boom, draws, drive, pauses, present, recorded, start } from "../support.ts"
 import { fresh } from "./freshRegistry.ts"
@@ -153,7 +153,7 @@ describe("Metrics", () => {
       assert.strictEqual(text.types.get(name), "histogram")
     }).pipe(Effect.provide(measured()), fresh))
 
-  it.effect("keeps those of calls beside those of attempts, as many as calls are counted", () =>
+  it.effect("keeps those of calls beside those of attempts, as many as calls are counted; those refused apart from those given up", () =>
     Effect.gen(function*() {
       const { protect } = yield* Pipeline.make("p", {
         retry: { times: 1 },
@@ -165,6 +165,11 @@ describe("Metrics", () => {
       yield* drive(protect(work, { operation: "read" }))
       yield* Effect.ignore(protect(boom))
       for (let n = 0; n < 3; n++) yield* Effect.ignore(protect(Effect.void))
+      // whoever calls it may count all errors as failures
+      yield* Effect.ignore(protect(Effect.void, { classify: () => Outcome.failure() }))
+      const other = yield* Pipeline.make("q", {})
+      const givenUp = yield* start(other.protect(Effect.never))
+      yield* Fiber.interrupt(givenUp)
       const text = yield* scrape
       const of = (name: string, labels: Readonly<Record<string, string>>) =>
         sample(text, `resilience_${name}`, { pipeline: "p", ...labels })
@@ -178,8 +183,12 @@ describe("Metrics", () => {
         [1, 2]
       )
       assert.strictEqual(of("call_duration_seconds_count", { outcome: "failure" }), 1)
-      assert.strictEqual(of("call_duration_seconds_count", { outcome: "refused" }), 3)
-      assert.strictEqual(of("calls_refused_total", {}), 3)
+      assert.strictEqual(of("call_duration_seconds_count", { outcome: "refused" }), 4)
+      assert.deepStrictEqual(
+        ["success", "failure", "overload", "ignored", "refused"].map((outcome) => of("calls_total", { outcome })),
+        [1, 1, 0, 0, 4]
+      )
+      assert.strictEqual(sample(text, "resilience_calls_total", { pipeline: "q", outcome: "ignored" }), 1)
       const sum = (name: string) =>
         text.samples.filter((sample) => sample.name === `resilience_${name}`).reduce((sum, { value }) => sum + value, 0)
       assert.strictEqual(sum("call_duration_seconds_count"), sum("calls_total"))

@@ -20,9 +20,8 @@ const gauge = (name: string, help: string, unit?: string): Definition => ({
 
 const calls = counter(
   "calls",
-  "Calls of pipelines that were not answered from the cache, by outcome, before any fallback."
+  "Calls of pipelines that were not answered from the cache, by outcome, before any fallback: refused by a policy, ignored where callers gave up."
 )
-const refusedCalls = counter("calls_refused", "Calls that a policy has refused in the end, of those that are ignored.")
 const attempts = counter("attempts", "Attempts that calls have made, without those refused.")
 const retries = counter("retries", "Attempts that were made again after one that failed.")
 const exhausted = counter("retries_exhausted", "Calls that have used up all their attempts.")
@@ -158,8 +157,9 @@ export class Readings {
 }
 
 const ofPipeline = (counts: Pipeline.Counts, set: Setter): void => {
-  for (const outcome of outcomes) set(calls, counts[outcome], "outcome", outcome)
-  set(refusedCalls, counts.refusedCalls)
+  const { failure, ignored, overload, refusedCalls: refused, success } = counts
+  const ended = { success, failure, overload, ignored: ignored - refused, refused }
+  for (const [outcome, count] of Object.entries(ended)) set(calls, count, "outcome", outcome)
   set(attempts, counts.attempts)
   set(retries, counts.retries)
   set(exhausted, counts.exhausted)
