@@ -24,6 +24,7 @@ import { breakerEvents } from "./internal/breakerEvents.ts"
 import * as call from "./internal/call.ts"
 import * as counters from "./internal/counters.ts"
 import { differences, isSame } from "./internal/differences.ts"
+import { guarded } from "./internal/guarded.ts"
 import { kinds, Listeners } from "./internal/listeners.ts"
 import { openTime } from "./internal/openTime.ts"
 import { oneOf, onlyKeys } from "./internal/options.ts"
@@ -169,6 +170,12 @@ export class Resilience extends Context.Service<Resilience, {
   /** What can be read off all policies and pipelines, by name. */
   readonly snapshots: Effect.Effect<ReadonlyArray<Snapshot>>
   /**
+   * What can be read off all that goes by one name.
+   *
+   * @internal
+   */
+  readonly snapshotOf: (name: string) => Effect.Effect<Snapshot>
+  /**
    * All that happens, from the moment the stream is run. Events of every attempt
    * and of every call are made for it: where some kinds are enough, `subscribe` to
    * these. Who reads slowly loses the oldest events, and never slows a call.
@@ -229,6 +236,12 @@ export class Resilience extends Context.Service<Resilience, {
    * @internal
    */
   readonly adopt: (pipeline: Pipeline.Pipeline<Pipeline.PipelineError>) => Pipeline.Pipeline<Pipeline.PipelineError>
+  /**
+   * Those that are called with each new pipeline, within its making.
+   *
+   * @internal
+   */
+  readonly watchers: Set<(pipeline: Pipeline.Pipeline<Pipeline.PipelineError>) => void>
   /**
    * What the pipelines of that name have counted, whatever their options are.
    *
@@ -343,6 +356,7 @@ const make = Effect.fnUntraced(function*(options: {
   const counts = new Map<string, counters.Counters>()
   const listeners = new Listeners()
   const { listen, subscribe } = subscriptions(listeners)
+  const watchers: Resilience["Service"]["watchers"] = new Set()
 
   const initial = (
     name: string,
@@ -410,6 +424,18 @@ const make = Effect.fnUntraced(function*(options: {
     return pipeline !== undefined && isSame(pipeline.declared, declared) ? pipeline : undefined
   }
 
+  const snapshotOf = Effect.fnUntraced(function*(name: string) {
+    const known: Record<string, unknown> = { name }
+    const pipeline = pipelines.get(name)
+    if (pipeline !== undefined) known["pipeline"] = yield* pipeline.counts
+    for (const [kind, ofKind] of Object.entries(kept)) {
+      const one = ofKind.get(name)
+      if (one !== undefined) known[kind] = yield* one.part.snapshot
+    }
+    // each kind has been put under its own name
+    return known as unknown as Snapshot
+  })
+
   const snapshots = Effect.gen(function*() {
     const byName = new Map<string, Record<string, unknown>>()
     const at = (name: string) => {
@@ -431,7 +457,10 @@ const make = Effect.fnUntraced(function*(options: {
     pipelines: Effect.sync(() => new Map(pipelines)),
     named,
     adopt: (pipeline) => {
-      if (!pipelines.has(pipeline.name)) pipelines.set(pipeline.name, pipeline)
+      if (!pipelines.has(pipeline.name)) {
+        pipelines.set(pipeline.name, pipeline)
+        for (const watcher of watchers) guarded(() => watcher(pipeline))
+      }
       return named(pipeline.name, pipeline.declared) ?? pipeline
     },
     counted: (name) => {
@@ -440,6 +469,8 @@ const make = Effect.fnUntraced(function*(options: {
       return known
     },
     snapshots,
+    snapshotOf,
+    watchers,
     events: Stream.unwrap(Effect.map(subscribe(kinds), ({ events }) => events)),
     subscribe,
     listen,

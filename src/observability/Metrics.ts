@@ -15,8 +15,10 @@
  * beyond `maxOperations` are `other`, and so is what a policy of one's own tells of
  * a pipeline that there is not. What is no longer there is no longer exported.
  *
- * A pipeline that is made later appears in `layerRoute` at once, with any other
- * exporter at the second export after it was made. Where two layers of one registry
+ * A pipeline that is made later is in the next export; of a policy that stands alone,
+ * with exporters other than `layerRoute`, that is the second. What ends with the
+ * program exports its last where `Metrics` outlives the exporter: where the exporter's
+ * layer is given this one, and not the other way round. Where two layers of one registry
  * have a pipeline of the same name, the first tells of it, until it is closed.
  *
  * @since 0.1.0
@@ -31,7 +33,8 @@ import * as Metric from "effect/Metric"
 import type * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { integer, nonEmpty, oneOf, onlyKeys, optionalFunction, refuse } from "../internal/options.ts"
 import { countOf } from "../internal/outcomeTags.ts"
-import { Resilience } from "../Resilience.ts"
+import type { Pipeline, PipelineError } from "../Pipeline.ts"
+import { type Parts, Resilience } from "../Resilience.ts"
 import { Board, type Reader } from "./internal/board.ts"
 import { LatencyHistograms, ofAttempts, ofCalls } from "./internal/latencyHistograms.ts"
 import { listening } from "./internal/listening.ts"
@@ -70,7 +73,7 @@ export interface Options {
  * @since 0.1.0
  */
 export class Metrics extends Context.Service<Metrics, {
-  /** Reads all policies now, so that the next export holds what has just been made. Exporters do the same when they read. */
+  /** Reads all policies now. Exporters do the same when they read, so there is seldom a reason to. */
   readonly refresh: Effect.Effect<void>
   /**
    * All metrics of the registry, read now, in Prometheus' text format. It is made in
@@ -80,6 +83,19 @@ export class Metrics extends Context.Service<Metrics, {
 }>()("effect-resilience/observability/Metrics") {}
 
 const module_ = "Metrics.layer"
+
+/** The policies that have a state. */
+const parts = [
+  "circuitBreaker",
+  "keyedCircuitBreaker",
+  "bulkhead",
+  "adaptiveLimit",
+  "rateLimit",
+  "throttle",
+  "retryBudget",
+  "hedge",
+  "cache"
+] as const satisfies ReadonlyArray<keyof Parts>
 
 /** So many names are read before others have a turn. */
 const perTurn = 20
@@ -148,6 +164,20 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
         Effect.catchDefect(() => Effect.void),
         // by the clock of the program, whoever exports
         Effect.provideContext(context)
+      )
+
+      /** Whoever exports takes the list of series before it reads them: those of a new pipeline are there at once. */
+      const watcher = (pipeline: Pipeline<PipelineError>) => {
+        readings.know(new Map([[pipeline.name, pipeline]]))
+        const { settings } = pipeline
+        const names = [settings, ...settings.operations.values()].flatMap((own) => parts.map((part) => own[part]?.name))
+        for (const name of new Set([pipeline.name, ...names])) {
+          if (name !== undefined) readings.make(Effect.runSyncWith(context)(resilience.snapshotOf(name)))
+        }
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => resilience.watchers.add(watcher)),
+        () => Effect.sync(() => resilience.watchers.delete(watcher))
       )
 
       const reader: Reader = { resilience, read }

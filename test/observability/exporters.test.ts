@@ -192,7 +192,6 @@ describe("Metrics over OTLP", () => {
       yield* Effect.gen(function*() {
         const { protect } = yield* Pipeline.make("billing", { retry: { times: 1, jitter: "none" } })
         yield* Effect.exit(protect(boom, { operation: "charge" }))
-        yield* (yield* Metrics.Metrics).refresh
       }).pipe(Effect.provide(live))
       assert.include(told, "resilience_retries_total")
       assert.include(told, "billing charge: gave up after 2 attempts (Boom)")

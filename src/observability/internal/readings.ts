@@ -99,11 +99,20 @@ export class Readings {
 
   /** Sets what one name has. */
   set(snapshot: Snapshot): void {
+    this.tell(snapshot, (labels) => this.source.of(labels))
+  }
+
+  /** Makes the series of what one name has, which the next reading sets. */
+  make(snapshot: Snapshot): void {
+    this.tell(snapshot, (labels) => this.source.making(labels))
+  }
+
+  private tell(snapshot: Snapshot, setterOf: (labels: Labels) => Setter): void {
     const { adaptiveLimit, bulkhead, cache, circuitBreaker, hedge, keyedCircuitBreaker, rateLimit } = snapshot
     const { name, pipeline, retryBudget, throttle } = snapshot
     // a pipeline may have the name of another's operation
-    if (pipeline !== undefined) ofPipeline(pipeline, this.source.of({ pipeline: name }))
-    const set = this.source.of(this.owners.get(name) ?? { pipeline: name })
+    if (pipeline !== undefined) ofPipeline(pipeline, setterOf({ pipeline: name }))
+    const set = setterOf(this.owners.get(name) ?? { pipeline: name })
     if (circuitBreaker !== undefined) ofBreaker(circuitBreaker, set)
     if (keyedCircuitBreaker !== undefined) this.ofKeys(name, keyedCircuitBreaker, set)
     if (bulkhead !== undefined) {

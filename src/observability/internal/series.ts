@@ -78,11 +78,37 @@ export class Source {
 
   /** What sets the series that have these labels. What is set twice within a reading is the sum. */
   of(labels: Labels): Setter {
+    const oneOf = this.owned(labels)
+    return (definition, value, label, of) => {
+      const one = oneOf(definition, label, of)
+      if (definition.isNet === true) one.value = Math.max(one.value, value)
+      else one.value = one.seen === this.reading ? one.value + value : value
+      this.see(one)
+    }
+  }
+
+  /** What makes the series that have these labels where there are none: of a policy that the next reading will find. */
+  making(labels: Labels): Setter {
+    const oneOf = this.owned(labels)
+    return (definition, _, label, of) => {
+      const { size } = this
+      const one = oneOf(definition, label, of)
+      // what has not read it must not take it for gone
+      if (this.size > size) this.see(one)
+    }
+  }
+
+  private see(one: Series): void {
+    if (one.seen !== this.reading) this.set++
+    one.seen = this.reading
+  }
+
+  private owned(labels: Labels): (definition: Definition, label?: string, of?: string) => Series {
     const key = JSON.stringify(labels)
     let owner = this.owners.get(key)
     if (owner === undefined) this.owners.set(key, owner = { labels: this.complete(labels), series: new Map() })
     const { labels: own, series: all } = owner
-    return (definition, value, label = "", of = "") => {
+    return (definition, label = "", of = "") => {
       let series = all.get(definition)
       if (series === undefined) all.set(definition, series = new Map())
       let one = series.get(of)
@@ -92,10 +118,7 @@ export class Source {
         this.size++
         this.board.claim(one)
       }
-      if (definition.isNet === true) one.value = Math.max(one.value, value)
-      else one.value = one.seen === this.reading ? one.value + value : value
-      if (one.seen !== this.reading) this.set++
-      one.seen = this.reading
+      return one
     }
   }
 
