@@ -386,6 +386,51 @@ describe("LogLines", () => {
     )
   })
 
+  it("say for programs what they say for people, times to a thousandth of a millisecond", () => {
+    const ofCall = { at: 0, pipeline: "p", operation: "o", call: 1 }
+    const reason = new TypeError("no")
+    const time = Duration.millis(19.870896)
+    const further = (event: Parameters<typeof LogLines.lineOf>[0]) => {
+      const { call: _, event: kind, operation: __, service: ___, ...further } = LogLines.lineOf(event).annotations
+      return [kind, further]
+    }
+    assert.deepStrictEqual(
+      [
+        further({ _tag: "Refused", ...ofCall, by: "rateLimit", retryAfter: time }),
+        further({ _tag: "Refused", ...ofCall, by: "bulkhead" }),
+        further({ _tag: "TimedOut", ...ofCall, limit: "total" }),
+        further({ _tag: "Hedged", ...ofCall, hedge: 1 }),
+        further({ _tag: "HedgeWon", ...ofCall, hedge: 2 }),
+        further({ _tag: "RetryDeclined", ...ofCall, attempt: 1, because: "budget", reason }),
+        further({ _tag: "Retrying", ...ofCall, attempt: 1, attempts: 3, delay: time, reason }),
+        further({ _tag: "CacheHit", ...ofCall, age: time, isStale: false }),
+        further({ _tag: "ChaosInjected", ...ofCall, fault: "latency" }),
+        further({ _tag: "CircuitOpened", ...ofCall, from: "Closed", openFor: time, because: "slow" }),
+        further({
+          _tag: "CallEnded",
+          ...ofCall,
+          attempts: 0,
+          outcome: "Ignored",
+          elapsed: time,
+          refusedBy: "throttle"
+        })
+      ],
+      [
+        ["Refused", { policy: "rateLimit", retryAfterMs: 19.871 }],
+        ["Refused", { policy: "bulkhead" }],
+        ["TimedOut", { limit: "total" }],
+        ["Hedged", { hedge: 1 }],
+        ["HedgeWon", { hedge: 2 }],
+        ["RetryDeclined", { attempt: 1, because: "budget", error: "TypeError" }],
+        ["Retrying", { attempt: 1, attempts: 3, waitMs: 19.871, error: "TypeError" }],
+        ["CacheHit", { ageMs: 19.871 }],
+        ["ChaosInjected", { fault: "latency" }],
+        ["CircuitOpened", { because: "slow", openMs: 19.871, state: "open" }],
+        ["CallEnded", { attempts: 0, outcome: "Ignored", elapsedMs: 19.871, policy: "throttle" }]
+      ]
+    )
+  })
+
   it("refuse bad options when the layer is made", () => {
     assertRefused([
       [() => LogLines.layer({ lines: 0 }), "LogLines.layer: lines must be an integer >= 1"],

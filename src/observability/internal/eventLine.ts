@@ -13,7 +13,13 @@ import { clean, messageOf } from "./text.ts"
 export interface Line {
   readonly level: "Error" | "Warn" | "Info" | "Debug"
   readonly text: string
-  /** `event`, `service`, and, where there is one: `operation`, `call`, `requestId`, `attempt`, `attempts`, `waitMs`, `elapsedMs`, `outcome`, `error`, `state`, `key`. */
+  /**
+   * `event`, `service`, and, where there is one: `operation`, `call`, `requestId`,
+   * `attempt`, `attempts`, `hedge`, `outcome`, `error`, `policy` that refused, `limit`
+   * of time that struck, `because`, `fault` injected, `state` and `mode` of a breaker,
+   * and its `key`. In milliseconds, to a thousandth: `waitMs` before the next attempt,
+   * `elapsedMs`, `retryAfterMs`, `ageMs` of a cached value, `openMs` until a probe.
+   */
   readonly annotations: Readonly<Record<string, string | number>>
 }
 
@@ -155,8 +161,12 @@ const states: Readonly<Record<string, string>> = {
   CircuitReset: "closed"
 }
 
+/** In milliseconds, to a thousandth. */
+const inMillis = (duration: Duration.Duration): number => Math.round(Duration.toMillis(duration) * 1_000) / 1_000
+
 const annotationsOf = (event: ResilienceEvent): Record<string, string | number> => {
   const long = (text: string) => clean(text, 500)
+  const policy = "by" in event ? event.by : "refusedBy" in event ? event.refusedBy : undefined
   const state = "state" in event ? event.state.toLowerCase() : states[event._tag]
   return {
     event: event._tag,
@@ -166,8 +176,16 @@ const annotationsOf = (event: ResilienceEvent): Record<string, string | number> 
     ...("requestId" in event && event.requestId !== undefined ? { requestId: long(event.requestId) } : {}),
     ...("attempt" in event ? { attempt: event.attempt } : {}),
     ...("attempts" in event ? { attempts: event.attempts } : {}),
-    ...("delay" in event ? { waitMs: Duration.toMillis(event.delay) } : {}),
-    ...("elapsed" in event ? { elapsedMs: Duration.toMillis(event.elapsed) } : {}),
+    ...("hedge" in event ? { hedge: event.hedge } : {}),
+    ...("delay" in event ? { waitMs: inMillis(event.delay) } : {}),
+    ...("elapsed" in event ? { elapsedMs: inMillis(event.elapsed) } : {}),
+    ...("retryAfter" in event && event.retryAfter !== undefined ? { retryAfterMs: inMillis(event.retryAfter) } : {}),
+    ...("age" in event ? { ageMs: inMillis(event.age) } : {}),
+    ...("openFor" in event ? { openMs: inMillis(event.openFor) } : {}),
+    ...(policy === undefined ? {} : { policy }),
+    ...("limit" in event ? { limit: event.limit } : {}),
+    ...("because" in event ? { because: event.because } : {}),
+    ...("fault" in event ? { fault: event.fault } : {}),
     ...("outcome" in event ? { outcome: event.outcome } : {}),
     ...("reason" in event && event.reason !== undefined && !("outcome" in event && event.outcome === "Success")
       ? { error: clean(errorKind(event.reason)) }
