@@ -40,7 +40,7 @@ import { codecOf, type TextCodec } from "./internal/cacheCodec.ts"
 import { type Course, Flights } from "./internal/cacheFlights.ts"
 import { canonical } from "./internal/cacheKey.ts"
 import { type Held, Memory, Outside, type Shelf } from "./internal/cacheStore.ts"
-import { done, reasonOf } from "./internal/exit.ts"
+import { done, type Reason, reasonIn } from "./internal/exit.ts"
 import { holds } from "./internal/guarded.ts"
 import { integer, millisOrZero, nonEmpty, oneOf, onlyKeys, positiveMillis, refuse } from "./internal/options.ts"
 import { monotonicMillis } from "./internal/time.ts"
@@ -252,9 +252,9 @@ export interface Snapshot {
  */
 export interface Watch {
   /** The call was answered from the cache; in place of `reason`, where the service has failed. */
-  readonly hit: (age: Duration.Duration, isStale: boolean, reason?: unknown) => void
+  readonly hit: (age: Duration.Duration, isStale: boolean, failed?: Reason) => void
   /** A lookup, in the background or not, has failed for this reason, and the value is kept. Told to who started it. */
-  readonly refreshFailed: (reason: unknown) => void
+  readonly refreshFailed: (failed: Reason) => void
 }
 
 /**
@@ -474,7 +474,7 @@ class Cache implements CacheFallback {
     held: Held,
     millis: number,
     otherwise: () => Effect.Effect<Answer<A>, E, R>,
-    reason?: unknown
+    reason?: Reason
   ): Effect.Effect<Answer<A>, E, R> {
     return then(call.codec.decode(held.text), (decoded) => {
       if (decoded === undefined) return otherwise()
@@ -499,7 +499,7 @@ class Cache implements CacheFallback {
           const failed = () => schema === call.schema || exit._tag === "Failure" ? this.missed(exit) : this.pass(call)
           return kept === undefined || !mayStandIn(call, exit, outcome)
             ? failed()
-            : Effect.withFiber((fiber) => this.cached(call, kept, ageOf(kept, fiber), failed, reasonOf(exit)))
+            : Effect.withFiber((fiber) => this.cached(call, kept, ageOf(kept, fiber), failed, reasonIn(exit)))
         }
         if (schema === call.schema) return this.missed(exit)
         return text === undefined ?
@@ -551,7 +551,7 @@ class Cache implements CacheFallback {
         // it has just been ruled out that the error is `late`, the one that a limit has added
         return this.land(call, exit as Exit.Exit<A, E>, course)
       }
-      this.refreshFailed(call, course, late)
+      this.refreshFailed(call, course, { reason: late })
       return Effect.succeed("cut")
     })
   }
@@ -581,13 +581,13 @@ class Cache implements CacheFallback {
       return Effect.flatMap(this.shelf.get(path), (held) =>
         Effect.withFiber((fiber) => {
           const kept = held !== undefined && ageOf(held, fiber) < this.usable ? held : undefined
-          if (kept !== undefined) this.refreshFailed(call, course, reasonOf(exit))
+          if (kept !== undefined) this.refreshFailed(call, course, reasonIn(exit))
           return Effect.succeed({ ...landed, kept })
         }))
     })
   }
 
-  private refreshFailed<A, E, R>(call: Call<A, E, R>, course: Course, reason: unknown): void {
+  private refreshFailed<A, E, R>(call: Call<A, E, R>, course: Course, reason: Reason): void {
     if (course.isBackground) this.counts.failedRefreshes++
     call.watch?.refreshFailed(reason)
   }

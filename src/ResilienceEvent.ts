@@ -28,6 +28,15 @@ const ofCall = {
   requestId: Schema.optionalKey(Schema.String)
 }
 
+/** Whether the reason is an answer, which may hold anything: tell its kind at most. Left out where it is none. */
+const isAnswer = Schema.optionalKey(Schema.Boolean)
+
+const whyFailed = {
+  /** The error, the defect or the answer that was not good enough. */
+  reason: Schema.Defect(),
+  isAnswer
+}
+
 /** The policies that refuse. */
 const Refuser = Schema.Literals(["circuitBreaker", "bulkhead", "rateLimit", "adaptiveLimit", "throttle"])
 
@@ -82,8 +91,7 @@ export const Retrying = Schema.TaggedStruct("Retrying", {
   /** How many there may be in all. */
   attempts: Schema.Int,
   delay: Schema.DurationFromMillis,
-  /** The error, the defect or the result that is retried. */
-  reason: Schema.Defect()
+  ...whyFailed
 })
 
 /**
@@ -98,7 +106,7 @@ export const RetryDeclined = Schema.TaggedStruct("RetryDeclined", {
   ...ofCall,
   attempt: Schema.Int,
   because: Schema.Literals(["budget", "retryAfter", "deadline", "circuitBreaker", "committed"]),
-  reason: Schema.Defect()
+  ...whyFailed
 })
 
 /**
@@ -110,7 +118,7 @@ export const RetryDeclined = Schema.TaggedStruct("RetryDeclined", {
 export const RetriesExhausted = Schema.TaggedStruct("RetriesExhausted", {
   ...ofCall,
   attempts: Schema.Int,
-  reason: Schema.Defect()
+  ...whyFailed
 })
 
 /**
@@ -183,7 +191,8 @@ export const CacheHit = Schema.TaggedStruct("CacheHit", {
   age: Schema.DurationFromMillis,
   isStale: Schema.Boolean,
   /** The failure in whose place it answered, if there was one. */
-  reason: Schema.optionalKey(Schema.Defect())
+  reason: Schema.optionalKey(Schema.Defect()),
+  isAnswer
 })
 
 /**
@@ -194,7 +203,7 @@ export const CacheHit = Schema.TaggedStruct("CacheHit", {
  */
 export const CacheRefreshFailed = Schema.TaggedStruct("CacheRefreshFailed", {
   ...ofCall,
-  reason: Schema.Defect()
+  ...whyFailed
 })
 
 /**

@@ -231,6 +231,8 @@ export interface Progress {
   readonly nextAt: number
   /** The error, the defect or the result that is retried. */
   readonly reason: unknown
+  /** Whether it is a result. Left out where it is none. */
+  readonly isAnswer?: true
 }
 
 type FunctionBackoff = (retry: number, reason: unknown) => Duration.Input
@@ -350,7 +352,7 @@ export const retry: {
  *
  * @internal
  */
-export type Failed = Pick<Progress, "attempt" | "attempts" | "reason">
+export type Failed = Pick<Progress, "attempt" | "attempts" | "reason" | "isAnswer">
 
 /**
  * What watches a retry from outside. Its functions are synchronous and must not

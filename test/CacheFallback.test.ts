@@ -471,8 +471,8 @@ describe("CacheFallback", () => {
           const reasons: Array<unknown> = []
           const hits: Array<unknown> = []
           const answer = yield* cache.get(lookup, entry, {
-            hit: (age, isStale, reason) => hits.push(Duration.toMillis(age), isStale, reason),
-            refreshFailed: (reason) => reasons.push(reason)
+            hit: (age, isStale, failed) => hits.push(Duration.toMillis(age), isStale, failed),
+            refreshFailed: ({ reason }) => reasons.push(reason)
           })
           assert.strictEqual(told(answer), "1 from the cache, 120000 ms old, stale")
           assert.deepStrictEqual(reasons, [script === down ? new Boom({ n: 0 }) : "bug"])
@@ -488,7 +488,7 @@ describe("CacheFallback", () => {
         const hangs = Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupts++))
         const { cache, call, lookup, state } = yield* stale(hangs)
         const reasons: Array<unknown> = []
-        yield* cache.get(lookup, entry, { hit: () => {}, refreshFailed: (reason) => reasons.push(reason) })
+        yield* cache.get(lookup, entry, { hit: () => {}, refreshFailed: ({ reason }) => reasons.push(reason) })
         yield* TestClock.adjust("58 minutes")
         // shorter staleness: for this caller the value is gone, and he joins the refresh
         yield* cache.reconfigure(
@@ -811,8 +811,8 @@ describe("CacheFallback", () => {
         state.script = Effect.delay(down, "1 second")
         const log: Array<unknown> = []
         const watch = (caller: string): CacheFallback.Watch => ({
-          hit: (age, isStale, reason) => log.push([caller, Duration.toMillis(age), isStale, reason]),
-          refreshFailed: (reason) => log.push([caller, reason])
+          hit: (age, isStale, failed) => log.push([caller, Duration.toMillis(age), isStale, failed?.reason]),
+          refreshFailed: ({ reason }) => log.push([caller, reason])
         })
         yield* start(cache.get(lookup, entry, watch("first")))
         yield* start(cache.get(lookup, entry, watch("second")))

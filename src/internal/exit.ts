@@ -7,6 +7,16 @@ import * as Exit from "effect/Exit"
 export const reasonOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
   exit._tag === "Success" ? exit.value : Cause.squash(exit.cause)
 
+/** The same for those who must not tell what work has answered. */
+export interface Reason {
+  readonly reason: unknown
+  /** Whether it is an answer. */
+  readonly isAnswer?: true
+}
+
+export const reasonIn = (exit: Exit.Exit<unknown, unknown>): Reason =>
+  exit._tag === "Success" ? { reason: exit.value, isAnswer: true } : { reason: reasonOf(exit) }
+
 /** The exit that an effect is, where there is nothing to run. */
 export const done = <A, E, R>(self: Effect.Effect<A, E, R>): Exit.Exit<A, E> | undefined =>
   // it is the effect itself, so that it has its types

@@ -69,27 +69,27 @@ export class Reports {
   /** What watches retries: those of one call, or of whichever the fibers run in. */
   retry(call?: Running): Omit<Retry.Watch, "policy" | "sleeps" | "willRefuse"> {
     return {
-      retrying: ({ attempt, attempts, delay, reason }, caller) => {
+      retrying: ({ attempt, attempts, delay, isAnswer, reason }, caller) => {
         this.counters.retries++
         this.tell(
           "Retrying",
-          (common) => ({ _tag: "Retrying", ...common, attempt, attempts, delay, reason }),
+          (common) => ({ _tag: "Retrying", ...common, attempt, attempts, delay, ...why(reason, isAnswer) }),
           caller,
           call
         )
       },
-      declined: (because, { attempt, reason }, caller) =>
+      declined: (because, { attempt, isAnswer, reason }, caller) =>
         this.tell(
           "RetryDeclined",
-          (common) => ({ _tag: "RetryDeclined", ...common, attempt, because, reason }),
+          (common) => ({ _tag: "RetryDeclined", ...common, attempt, because, ...why(reason, isAnswer) }),
           caller,
           call
         ),
-      exhausted: ({ attempt, reason }, caller) => {
+      exhausted: ({ attempt, isAnswer, reason }, caller) => {
         this.counters.exhausted++
         this.tell(
           "RetriesExhausted",
-          (common) => ({ _tag: "RetriesExhausted", ...common, attempts: attempt, reason }),
+          (common) => ({ _tag: "RetriesExhausted", ...common, attempts: attempt, ...why(reason, isAnswer) }),
           caller,
           call
         )
@@ -106,13 +106,12 @@ export class Reports {
   }
 
   readonly cache: CacheFallback.Watch = {
-    hit: (age, isStale, failure) => {
+    hit: (age, isStale, failed) => {
       this.counters.cacheHits++
-      const reason = failure === undefined ? {} : { reason: failure }
-      this.tell("CacheHit", (common) => ({ _tag: "CacheHit", ...common, age, isStale, ...reason }))
+      this.tell("CacheHit", (common) => ({ _tag: "CacheHit", ...common, age, isStale, ...failed }))
     },
-    refreshFailed: (reason) =>
-      this.tell("CacheRefreshFailed", (common) => ({ _tag: "CacheRefreshFailed", ...common, reason }))
+    refreshFailed: (failed) =>
+      this.tell("CacheRefreshFailed", (common) => ({ _tag: "CacheRefreshFailed", ...common, ...failed }))
   }
 
   readonly chaos: Chaos.Watch = {
@@ -253,6 +252,8 @@ export class Reports {
     )
   }
 }
+
+const why = (reason: unknown, isAnswer: true | undefined) => isAnswer ? { reason, isAnswer } : { reason }
 
 /** Which policy has refused, if that is what an error says. */
 const refuserOf = (error: ReturnType<OwnErrors["find"]>) => isRejection(error) ? refusedBy[error._tag] : undefined

@@ -13,7 +13,7 @@ import type { RetryBudget } from "../RetryBudget.ts"
 import * as backoff from "./backoff.ts"
 import { CircuitOpen } from "./circuitOpen.ts"
 import { Delays } from "./delays.ts"
-import { reasonOf } from "./exit.ts"
+import { reasonIn, reasonOf } from "./exit.ts"
 import { guarded, holds } from "./guarded.ts"
 import { statedRetryAfter } from "./refusals.ts"
 import { RetriesExhausted } from "./retriesExhausted.ts"
@@ -70,34 +70,34 @@ export class Course<A, E> {
     if (settings.while !== undefined && !holds(settings.while, reason)) return "stop"
     // it ends the call, and whoever set it tells so
     if (this.limit?.hasStruck === true) return "stop"
-    if (isCommitted) return this.decline("committed", reason)
+    if (isCommitted) return this.decline("committed", exit)
     if (attempt > settings.times) return "exhausted"
     const isRefusal = outcome._tag === "Ignored" || isCircuitOpen(reason)
     const asked = Outcome.retryAfter(outcome) ?? (isRefusal ? statedRetryAfter(reason) : undefined)
     const retryAfter = asked === undefined ? undefined : Duration.toMillis(asked)
     if (retryAfter !== undefined && (retryAfter > settings.maxRetryAfter || retryAfter === Infinity)) {
-      return this.decline("retryAfter", reason)
+      return this.decline("retryAfter", exit)
     }
     // who is refused together must not return together
     const spread = isRefusal && settings.spread === backoff.none ? backoff.full : settings.spread
     const delays = this.delays ??= new Delays(settings, otherwise)
     const delay = delays.next(this.fiber, reason, retryAfter, spread)
     return typeof delay === "number"
-      ? this.weigh(delay, reason)
-      : Effect.map(delay, (delay) => delay === undefined ? "exhausted" : this.weigh(delay, reason))
+      ? this.weigh(delay, exit)
+      : Effect.map(delay, (delay) => delay === undefined ? "exhausted" : this.weigh(delay, exit))
   }
 
-  private weigh(delay: number, reason: unknown): Wait {
+  private weigh(delay: number, exit: Exit.Exit<A, E>): Wait {
     const { clock, limit, settings } = this
     const now = monotonicMillis(clock)
     if (now + delay - this.startedAt > settings.maxElapsed) return "exhausted"
     // no time would be left for an attempt, or it would not be made
-    if (limit !== undefined && now + delay >= limit.expiresAt) return this.decline("deadline", reason)
+    if (limit !== undefined && now + delay >= limit.expiresAt) return this.decline("deadline", exit)
     if (!settings.retryCircuitOpen && this.watch?.willRefuse(now + delay) === true) {
-      return this.decline("circuitBreaker", reason)
+      return this.decline("circuitBreaker", exit)
     }
     if (this.budget !== undefined) {
-      if (!this.budget.withdrawAt(now)) return this.decline("budget", reason)
+      if (!this.budget.withdrawAt(now)) return this.decline("budget", exit)
       this.holdsPermit = true
     }
     return delay
@@ -117,12 +117,12 @@ export class Course<A, E> {
     return retryOn === undefined ? Outcome.isRetryable(outcome) : selects(retryOn, error.success)
   }
 
-  private failed(reason: unknown): Failed {
-    return { attempt: this.attempt, attempts: this.settings.times + 1, reason }
+  private failed(exit: Exit.Exit<A, E>): Failed {
+    return { attempt: this.attempt, attempts: this.settings.times + 1, ...reasonIn(exit) }
   }
 
-  private decline(by: Declined, reason: unknown): Wait {
-    this.watch?.declined?.(by, this.failed(reason), this.fiber)
+  private decline(by: Declined, exit: Exit.Exit<A, E>): Wait {
+    this.watch?.declined?.(by, this.failed(exit), this.fiber)
     return "stop"
   }
 
@@ -130,14 +130,13 @@ export class Course<A, E> {
   finish(exit: Exit.Exit<A, E>, wait: "stop" | "exhausted"): Exit.Exit<A, E | RetriesExhausted> {
     if (wait === "stop") return exit
     const { settings, watch } = this
-    const reason = reasonOf(exit)
-    watch?.exhausted(this.failed(reason), this.fiber)
+    watch?.exhausted(this.failed(exit), this.fiber)
     return !settings.wraps || exit._tag === "Success" || !Cause.hasFails(exit.cause) ? exit : Exit.fail(
       new RetriesExhausted({
         policy: watch?.policy ?? "Retry",
         attempts: this.attempt,
         elapsed: Duration.millis(monotonicMillis(this.clock) - this.startedAt),
-        lastError: reason
+        lastError: reasonOf(exit)
       })
     )
   }
@@ -145,7 +144,7 @@ export class Course<A, E> {
   /** Another attempt is made after that wait. Returns what is to run beside it. */
   goOn(exit: Exit.Exit<A, E>, delay: number): Effect.Effect<unknown> | undefined {
     const progress: Progress = {
-      ...this.failed(reasonOf(exit)),
+      ...this.failed(exit),
       delay: Duration.millis(delay),
       nextAt: this.clock.currentTimeMillisUnsafe() + delay
     }

@@ -43,7 +43,8 @@ export interface Options {
   readonly every?: Duration.Input | undefined
   /**
    * Whether the messages of errors are logged, too. They may hold what should be in
-   * no log: addresses, names, tokens. Default: `false`.
+   * no log: addresses, names, tokens. What a call has answered is never logged, even
+   * where it was tried again for it. Default: `false`.
    */
   readonly messages?: boolean | undefined
 }

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Logger, References } from "effect"
+import { Duration, Effect, Fiber, Layer, Logger, References, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { RequestId } from "../../src/http/index.ts"
-import { Pipeline, Resilience } from "../../src/index.ts"
+import { Outcome, Pipeline, Resilience } from "../../src/index.ts"
 import { LogLines } from "../../src/observability/index.ts"
 import { assertRefused, boom, pauses, present, start } from "../support.ts"
 import { hostileNames } from "./names.ts"
@@ -262,6 +262,44 @@ describe("LogLines", () => {
         "opened (TypeError: https://user:hunter2@host/\\nx-internal-token: hunter2), next"
       )
     })
+  })
+
+  it.effect("B4: hold nothing of what a call has answered, though it was tried again for it", () => {
+    const { layer, lines } = logging({ messages: true })
+    const answer = Effect.succeed({ _tag: "Pending", message: "hunter2" })
+    const retry = { times: 1, jitter: "none" } as const
+    return Effect.gen(function*() {
+      const kinds: Array<string> = []
+      const resilience = yield* Resilience.Resilience
+      yield* resilience.listen(["Retrying", "RetriesExhausted", "RetryDeclined"], ({ _tag, isAnswer }) => {
+        kinds.push(`${_tag} ${isAnswer}`)
+      })
+      const p = yield* Pipeline.make("p", { retry })
+      yield* start(Effect.exit(p.protect(answer, { retryIf: () => true })))
+      yield* TestClock.adjust("10 seconds")
+      const q = yield* Pipeline.make("q", { retry, retryBudget: { minimum: 0, share: 0 } })
+      yield* start(Effect.exit(q.protect(answer, { classify: () => Outcome.failure() })))
+      yield* start(Effect.exit(q.protect(boom)))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(kinds, [
+        "Retrying true",
+        "RetriesExhausted true",
+        "RetryDeclined true",
+        "RetryDeclined undefined"
+      ])
+      assert.include(lines(), "Error p: gave up after 2 attempts (Pending)")
+      const c = yield* Pipeline.make("c", {
+        cache: { strategy: "service-first", fresh: "1 second", stale: "1 hour" }
+      })
+      const cache = { key: [1], schema: Schema.Struct({ _tag: Schema.String, message: Schema.String }) }
+      yield* c.protect(answer, { cache })
+      yield* TestClock.adjust("2 seconds")
+      yield* c.protect(answer, { cache, classify: () => Outcome.failure() })
+      yield* TestClock.adjust(0)
+      assert.include(lines(), "Warn c: the cached value could not be refreshed (Pending), and is kept")
+      assert.include(lines(), "Info c: answered from the cache, 2s old and stale (Pending)")
+      assert.notInclude(lines().join(), "hunter2")
+    }).pipe(Effect.provide(layer))
   })
 
   it.effect("stay one line each, whatever the names are", () => {

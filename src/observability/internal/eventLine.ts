@@ -212,5 +212,6 @@ const kindAndMessage = (reason: unknown): string => {
 
 export const lineOf = (event: ResilienceEvent): Line => lineWith(event, kind)
 
-/** The line, with the message of the error. */
-export const withMessage = (event: ResilienceEvent): Line => lineWith(event, kindAndMessage)
+/** The line, with the message of the error. What a call has answered is no error, and its message is not told. */
+export const withMessage = (event: ResilienceEvent): Line =>
+  lineWith(event, "isAnswer" in event && event.isAnswer === true ? kind : kindAndMessage)
