@@ -25,11 +25,13 @@ import * as Problem from "../http/Problem.ts"
 import * as Status from "./Status.ts"
 
 // one schema each, so that what is wrong with a request is told for the action that it names
-const ofBreaker = <const Name extends string>(action: Name) =>
+const ofBreaker = <const Name extends string>(name: Name) =>
   Schema.Struct({
-    action: Schema.Literal(action),
+    action: Schema.Literal(name),
     /** The name of the breaker: that of its pipeline, or `pipeline/operation`. */
-    breaker: Schema.String,
+    breaker: Schema.String.annotateKey({
+      messageMissingKey: `${name} takes a breaker by its name, and its key where it has many`
+    }),
     /** The key, where the breaker has many. */
     key: Schema.optionalKey(Schema.String)
   })
@@ -57,9 +59,13 @@ export const Action = Schema.Union([
   ofBreaker("reset"),
   Schema.Struct({
     action: Schema.Literal("reconfigure"),
-    pipeline: Schema.String,
+    pipeline: Schema.String.annotateKey({
+      messageMissingKey: "reconfigure takes a pipeline by its name, and options"
+    }),
     /** Options as plain data. */
-    options: Schema.Record(Schema.String, Schema.Unknown)
+    options: Schema.Record(Schema.String, Schema.Unknown).annotateKey({
+      messageMissingKey: "reconfigure takes a pipeline by its name, and options"
+    })
   })
 ]).annotate({
   expected: "an object whose action is forceOpen, forceClosed, disable, metricsOnly, release, reset or reconfigure"

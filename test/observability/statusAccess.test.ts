@@ -223,6 +223,40 @@ describe("StatusServer: what control is asked for", () => {
       assert.strictEqual((yield* ask(...control("x", { "content-type": "text/plain" }))).status, 415)
     }).pipe(Effect.provide(Resilience.layer)))
 
+  it.effect("is told which fields an action takes, where it names another", () =>
+    Effect.gen(function*() {
+      yield* pipelines({ billing: quick })
+      const { ask } = yield* setUp(tokens)
+      for (
+        const [body, field, message] of [
+          [
+            { action: "forceOpen", service: "billing" },
+            "breaker",
+            "forceOpen takes a breaker by its name, and its key where it has many"
+          ],
+          [
+            { action: "reset", pipeline: "billing" },
+            "breaker",
+            "reset takes a breaker by its name, and its key where it has many"
+          ],
+          [
+            { action: "reconfigure", service: "billing", options: {} },
+            "pipeline",
+            "reconfigure takes a pipeline by its name, and options"
+          ],
+          [
+            { action: "reconfigure", pipeline: "billing" },
+            "options",
+            "reconfigure takes a pipeline by its name, and options"
+          ]
+        ] as const
+      ) {
+        const { body: told, status } = yield* ask(...control(body))
+        assert.strictEqual(status, 422)
+        assert.deepInclude(told.errors[0], { field, message })
+      }
+    }).pipe(Effect.provide(Resilience.layer)))
+
   it.effect("reaches breakers and keys by any name, and stands in the log as one line", () =>
     Effect.gen(function*() {
       const keys = ["a/b", "100%25", "ключ \u202E", "x".repeat(500), "__proto__"]
