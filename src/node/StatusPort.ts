@@ -6,7 +6,8 @@
  * asks nobody for a token unless one is configured. On loopback, a request must be for
  * `localhost`, for an address, or for a name of `allowedHosts`: so no page from elsewhere
  * reads it by a name of its own that it has made to point here (DNS rebinding). What
- * goes wrong is answered as a `Problem`.
+ * goes wrong is answered as a `Problem`. `/` leads to the dashboard, where that is served
+ * and the routes have nothing there.
  *
  * When it ends, it waits a tenth of a second for answers that are under way, and cuts
  * the streams of changes.
@@ -17,16 +18,19 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import { createServer } from "node:http"
 import { isIP } from "node:net"
 import * as Problem from "../http/Problem.ts"
-import type { Middleware } from "../http/server/internal/middleware.ts"
+import { type Middleware, pathOf } from "../http/server/internal/middleware.ts"
 import { refused } from "../http/server/internal/problemResponse.ts"
 import * as ServerErrors from "../http/server/ServerErrors.ts"
 import { guarded } from "../internal/guarded.ts"
 import { integer, nonEmpty, onlyKeys, positiveMillis, refuse } from "../internal/options.ts"
+import { Landing } from "../observability/internal/landing.ts"
 
 /**
  * Where to listen.
@@ -65,6 +69,19 @@ const askedFor = (host: string | undefined): string | undefined =>
   host === undefined || /[@/?#\\]/.test(host)
     ? undefined
     : guarded(() => new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, "").replace(/\.$/, ""))
+
+const isNotFound = (error: unknown): boolean =>
+  HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+
+/** Sends whoever asks for `/`, where there is nothing, to the page that there is. */
+const leading = (landing: { readonly path: string | undefined }): Middleware => (app) =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    const { path } = landing
+    // relative, for proxies that put something before the path
+    return path === undefined || pathOf(request) !== "/" || !["GET", "HEAD"].includes(request.method)
+      ? app
+      : Effect.catchIf(app, isNotFound, () => Effect.succeed(HttpServerResponse.redirect(path.slice(1))))
+  })
 
 const misdirected = refused(
   new Problem.Forbidden({ detail: "this server is not asked for by that name: see allowedHosts of StatusPort" })
@@ -121,8 +138,13 @@ export const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =
   const names = new Set((allowedHosts ?? []).map(nameOf))
   const idle = positiveMillis("StatusPort", "idleTimeout", options.idleTimeout ?? "1 minute")
   const checked: Middleware = allowedHosts !== undefined || isLoopback(host) ? forNames(names) : (app) => app
-  const around = ServerErrors.around((errors) => Effect.succeed((app) => errors(checked(app))), {})
-  return HttpRouter.serve(Layer.provide(routes, around), { disableLogger: true, disableListenLog: true }).pipe(
+  const around = ServerErrors.around((errors) =>
+    Effect.map(Landing, (landing): Middleware => {
+      const led: Middleware = landing === undefined ? (app) => app : leading(landing)
+      return (app) => errors(checked(led(app)))
+    }), {})
+  const led = Layer.provide(Layer.provide(routes, around), Layer.sync(Landing, () => ({ path: undefined })))
+  return HttpRouter.serve(led, { disableLogger: true, disableListenLog: true }).pipe(
     // those who follow the changes would be waited for
     Layer.provideMerge(
       NodeHttpServer.layer(() => createServer().setTimeout(idle), {

@@ -24,6 +24,7 @@ import { onlyKeys, refuse } from "../internal/options.ts"
 import { page } from "./internal/dashboard/page.ts"
 import { scripts } from "./internal/dashboard/scripts.ts"
 import { style } from "./internal/dashboard/style.ts"
+import { Landing } from "./internal/landing.ts"
 
 /**
  * What a dashboard is made from. All of it is optional.
@@ -119,6 +120,8 @@ export const layer = (
   const assets = segments.at(-1) ?? ""
   const api = `${"../".repeat(segments.length - 1)}v1/api/status`
   return HttpRouter.use(Effect.fnUntraced(function*(router) {
+    const landing = yield* Landing
+    if (landing !== undefined) landing.path ??= path
     const plots = yield* fileOfUplot("uPlot.esm.js")
     const plotsStyle = yield* fileOfUplot("uPlot.min.css")
     const hasPlots = plots !== undefined && plotsStyle !== undefined

@@ -1,4 +1,5 @@
 /** The port of its own: who reaches it, by which name, and what is left of it. */
+import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger } from "effect"
 import { HttpRouter, HttpServer, HttpServerError, HttpServerResponse } from "effect/http"
@@ -118,6 +119,23 @@ describe("StatusPort", () => {
       assert.strictEqual(huge.status, 431)
       assert.strictEqual((yield* ask(at, "/v1/api/status")).status, 200)
     }).pipe(Effect.provide(live())))
+
+  it.live("leads from / to the dashboard, where it is served and nothing else is there", () =>
+    Effect.gen(function*() {
+      const root = (routes: Layer.Layer<never, never, HttpRouter.HttpRouter>) =>
+        Effect.gen(function*() {
+          const at = yield* port
+          const { headers, status } = yield* ask(at, "/?from=a")
+          assert.strictEqual((yield* ask(at, "/", { host: "evil.example" })).status, 403)
+          assert.strictEqual((yield* ask(at, "/", {}, "POST")).status, status === 200 ? 405 : 404)
+          return [status, headers["location"]]
+        }).pipe(Effect.provide(StatusPort.layer(routes, { port: 0 })))
+      const own = HttpRouter.add("GET", "/", Effect.succeed(HttpServerResponse.text("mine")))
+      const dashboard = Layer.provide(Dashboard.layer({ path: "/ops/board" }), NodeHttpServer.layerHttpServices)
+      assert.deepStrictEqual(yield* root(dashboard), [302, "ops/board"])
+      assert.deepStrictEqual(yield* root(Layer.merge(dashboard, own)), [200, undefined])
+      assert.deepStrictEqual(yield* root(Layer.empty), [404, undefined])
+    }))
 
   it.live("answers HEAD as GET without the body, and holds no place of a client for it", () =>
     Effect.gen(function*() {
