@@ -15,9 +15,13 @@
  * @since 0.1.0
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import type * as NodeServices from "@effect/platform-node/NodeServices"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Etag from "effect/http/Etag"
+import type * as HttpPlatform from "effect/http/HttpPlatform"
 import * as HttpRouter from "effect/http/HttpRouter"
+import type * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -56,6 +60,31 @@ export interface Options {
    */
   readonly idleTimeout?: Duration.Input | undefined
 }
+
+/**
+ * What a port provides, to its routes too: its server, and the services of Node.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Provided =
+  | HttpServer.HttpServer
+  | NodeServices.NodeServices
+  | HttpPlatform.HttpPlatform
+  | Etag.Generator
+
+/**
+ * What routes need that have `R`: all that the port does not provide, such as
+ * `Resilience`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Needed<R> = Exclude<
+  | HttpRouter.Request.Without<R>
+  | Exclude<HttpRouter.Request.Only<"Requires" | "GlobalRequires", R>, HttpRouter.GlobalProvided>,
+  HttpRouter.HttpRouter | Provided
+>
 
 const isLoopback = (host: string): boolean => /^(localhost|127(\.\d+){3}|::1)$/i.test(host)
 
@@ -127,7 +156,10 @@ const forNames = (names: ReadonlySet<string>): Middleware => (app) =>
  * @category layers
  * @since 0.1.0
  */
-export const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) => {
+export const layer = <A, E, R>(
+  routes: Layer.Layer<A, E, R>,
+  options: Options
+): Layer.Layer<A | Provided, HttpRouter.Request.Without<E> | HttpServerError.ServeError, Needed<R>> => {
   onlyKeys("StatusPort", options, ["port", "host", "allowedHosts", "idleTimeout"])
   const port = integer("StatusPort", "port", options.port, 0, 65_535)
   const host = options.host === undefined ? "127.0.0.1" : nonEmpty("StatusPort", "host", options.host)
@@ -144,7 +176,7 @@ export const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =
       return (app) => errors(checked(led(app)))
     }), {})
   const led = Layer.provide(Layer.provide(routes, around), Layer.sync(Landing, () => ({ path: undefined })))
-  return HttpRouter.serve(led, { disableLogger: true, disableListenLog: true }).pipe(
+  const served = HttpRouter.serve(led, { disableLogger: true, disableListenLog: true }).pipe(
     // those who follow the changes would be waited for
     Layer.provideMerge(
       NodeHttpServer.layer(() => createServer().setTimeout(idle), {
@@ -154,4 +186,7 @@ export const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =
       })
     )
   )
+  // what is taken away from the needs one after the other, which the compiler does not follow for any `R`, is taken
+  // away at once in the type
+  return served as Layer.Layer<A | Provided, HttpRouter.Request.Without<E> | HttpServerError.ServeError, Needed<R>>
 }

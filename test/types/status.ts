@@ -40,6 +40,9 @@ type ErrorOf<L> = L extends Layer.Layer<infer _A, infer E, infer _R> ? E : never
 type NeedsOf<L> = L extends Layer.Layer<infer _A, infer _E, infer R> ? R : never
 type GivesOf<L> = L extends Layer.Layer<infer A, infer _E, infer _R> ? A : never
 export type Port = [
+  Expect<
+    Equal<typeof port, Layer.Layer<StatusPort.Provided, ServeError, Resilience.Resilience | Recoveries.Recoveries>>
+  >,
   Expect<Equal<ErrorOf<typeof whole>, ServeError>>,
   Expect<Equal<NeedsOf<typeof whole>, never>>,
   Expect<Equal<Extract<GivesOf<typeof whole>, HttpServer.HttpServer>, HttpServer.HttpServer>>
