@@ -36,6 +36,7 @@ import * as Scope from "effect/Scope"
 import type { Guard } from "../CircuitBreaker.ts"
 import * as Problem from "../http/Problem.ts"
 import * as BodyLimit from "../http/server/BodyLimit.ts"
+import { knownTokens } from "../http/server/internal/knownTokens.ts"
 import { refused } from "../http/server/internal/problemResponse.ts"
 import * as ServerErrors from "../http/server/ServerErrors.ts"
 import * as TokenCheck from "../http/server/TokenCheck.ts"
@@ -264,6 +265,7 @@ const controlLayer = ({ allowedOrigins = [], controlTokens }: Options): Layer.La
   if (controlTokens === undefined) {
     return Layer.succeed(ControlToken, () => Effect.andThen(logRefusal("it is off"), off))
   }
+  knownTokens("StatusServer", "controlTokens", controlTokens)
   const isKnown = TokenCheck.middleware({ tokens: controlTokens, header: "authorization" })
   const isSmall = BodyLimit.middleware({ maxBytes: maxControlBytes, maxDepth: 20 })
   const asProblems = ServerErrors.middleware()
@@ -286,11 +288,11 @@ const controlLayer = ({ allowedOrigins = [], controlTokens }: Options): Layer.La
 
 const readLayer = ({ controlTokens = {}, readTokens }: Options): Layer.Layer<ReadToken> => {
   if (readTokens === undefined) return Layer.succeed(ReadToken, (app) => app)
-  const check = (tokens: TokenCheck.Options["tokens"]) => TokenCheck.middleware({ tokens, header: "authorization" })
-  check(readTokens)
+  knownTokens("StatusServer", "readTokens", readTokens)
   const named = (role: string, tokens: TokenCheck.Options["tokens"]) =>
     Object.entries(tokens).map(([name, token]) => [`${role} ${name}`, token] as const)
-  const isKnown = check(Object.fromEntries([...named("reader", readTokens), ...named("operator", controlTokens)]))
+  const tokens = Object.fromEntries([...named("reader", readTokens), ...named("operator", controlTokens)])
+  const isKnown = TokenCheck.middleware({ tokens, header: "authorization" })
   return Layer.succeed(ReadToken, (app) => isKnown(app))
 }
 

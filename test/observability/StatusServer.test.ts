@@ -429,7 +429,7 @@ describe("StatusServer: control by hand", () => {
         [() => StatusServer.layer({ tokens: {} } as never), "unknown option \"tokens\""],
         [
           () => StatusServer.layer({ controlTokens: { a: Redacted.make("") } }),
-          "TokenCheck: the token of \"a\" must be"
+          "StatusServer: controlTokens: the token of \"a\" must be"
         ],
         [() => StatusServer.layer({ controlTokens: {} }), "at least one token"]
       ])

@@ -128,9 +128,14 @@ describe("StatusServer: reading with a token", () => {
 
   it("refuses options that it cannot use, without showing a token", () => {
     assertRefused([
-      [() => served({ readTokens: {} }), "at least one token"],
-      [() => served({ readTokens: { a: secret } } as never), "TokenCheck: the token of \"a\" must be"],
-      [() => served({ readTokens: secret } as never), "at least one token"],
+      [() => served({ readTokens: {} }), "StatusServer: readTokens must have at least one token"],
+      [() => served({ readTokens: { a: secret } } as never), "StatusServer: readTokens: the token of \"a\" must be"],
+      [() => served({ readTokens: secret } as never), "StatusServer: readTokens must have at least one token"],
+      [() => served({ controlTokens: {} }), "StatusServer: controlTokens must have at least one token"],
+      [
+        () => served({ ...tokens, controlTokens: { a: Redacted.make("") } }),
+        "StatusServer: controlTokens: the token of \"a\" must be"
+      ],
       [() => served({ maxClients: 0 }), "StatusServer: maxClients must be an integer >= 1"],
       [() => served({ maxClients: 1.5 }), "StatusServer: maxClients must be"],
       [() => served({ allowedOrigins: ["*"] }), "StatusServer: allowedOrigins must be origins like"],

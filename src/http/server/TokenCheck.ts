@@ -17,12 +17,13 @@ import type * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as Layer from "effect/Layer"
 import { isObject } from "effect/Predicate"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import { onlyKeys } from "../../internal/options.ts"
-import { isHeaderName, isWord } from "../internal/headerText.ts"
+import { isHeaderName } from "../internal/headerText.ts"
 import * as InternalToken from "../InternalToken.ts"
 import * as Problem from "../Problem.ts"
 import { install } from "./internal/install.ts"
+import { knownTokens } from "./internal/knownTokens.ts"
 import { type Except, exceptionOf, type Middleware } from "./internal/middleware.ts"
 import { refused } from "./internal/problemResponse.ts"
 
@@ -53,8 +54,6 @@ export const Caller: Context.Reference<string | undefined> = Context.Reference<s
   { defaultValue: () => undefined }
 )
 
-const isToken = (text: unknown): text is string => isWord(text, 8192)
-
 /**
  * Compares in a time that depends on the length of `shown` alone: the known token
  * is read around in a circle, and nothing ends the loop early.
@@ -63,23 +62,6 @@ const isSame = (shown: string, known: string): boolean => {
   let different = shown.length ^ known.length
   for (let n = 0; n < shown.length; n++) different |= shown.charCodeAt(n) ^ known.charCodeAt(n % known.length)
   return different === 0
-}
-
-const known = (tokens: Options["tokens"]): ReadonlyArray<readonly [name: string, token: string]> => {
-  // the tokens are secrets: no message may show what was given
-  const entries = typeof tokens === "object" && tokens !== null ? Object.entries(tokens) : []
-  if (entries.length === 0) throw new RangeError("TokenCheck: tokens must have at least one token by name")
-  return entries.map(([name, token]) => {
-    const text: unknown = Redacted.isRedacted(token) ? Redacted.value(token) : undefined
-    if (!isToken(text)) {
-      throw new RangeError(
-        `TokenCheck: the token of ${
-          JSON.stringify(name)
-        } must be a Redacted string of 1 to 8192 printable ASCII characters`
-      )
-    }
-    return [name, text]
-  })
 }
 
 /**
@@ -93,7 +75,7 @@ export const middleware = (options: Options): Middleware => {
   // not by `onlyKeys`, which shows what it was given
   if (!isObject(options)) throw new RangeError("TokenCheck: options must be an object")
   onlyKeys("TokenCheck", options, ["tokens", "header", "except"])
-  const accepted = known(options.tokens)
+  const accepted = knownTokens("TokenCheck", "tokens", options.tokens)
   const isExcepted = exceptionOf("TokenCheck", options.except)
   if (options.header !== undefined && !isHeaderName(options.header)) {
     throw new RangeError("TokenCheck: header must be the name of a header")
