@@ -6,7 +6,8 @@
  * listens on loopback unless told otherwise. Control by hand needs one of
  * `controlTokens`; where there is none, it is off. What is done by hand is logged with
  * the name of whose token it was, and is told by the events of `Resilience`; so is
- * what was refused. Pages of other origins may control nothing.
+ * what was refused, for those without a token that is known in one line each 10 seconds,
+ * with their number. Pages of other origins may control nothing.
  *
  * The services are read when somebody asks, and at most four times a second while
  * anybody follows the changes, however many do. A client that is slow misses states
@@ -79,6 +80,9 @@ export interface Options {
 
 /** A body for control is small. */
 const maxControlBytes = 64 * 1024
+
+/** How often it is told how many have been refused who have shown no token that is known. */
+const refusalInterval = "10 seconds"
 
 /** When one who had no room to follow the changes may ask again, in seconds. */
 const askAgain = 5
@@ -259,31 +263,69 @@ const logRefusal = (why: string) =>
     (by) => Effect.annotateLogs(Effect.logWarning("control by hand was refused", why), by === undefined ? {} : { by })
   )
 
+/**
+ * Logs refusals of those who have shown no token that is known: of each kind one at
+ * once, and then how many more there were, once in an interval.
+ */
+const makeRefusals = Effect.map(Effect.scope, (scope) => {
+  const more = new Map<string, number>()
+  const tell = (why: string): Effect.Effect<void> =>
+    Effect.flatMap(Effect.sleep(refusalInterval), () => {
+      const leftOut = more.get(why) ?? 0
+      if (leftOut === 0) return Effect.sync(() => void more.delete(why))
+      more.set(why, 0)
+      const line = Effect.logWarning("control by hand was refused", why, `${leftOut} more in 10s`)
+      return Effect.andThen(Effect.annotateLogs(line, { leftOut }), tell(why))
+    })
+  return (why: string) =>
+    Effect.suspend(() => {
+      const before = more.get(why)
+      more.set(why, before === undefined ? 0 : before + 1)
+      return before === undefined
+        ? Effect.andThen(logRefusal(why), Effect.forkIn(Effect.interruptible(tell(why)), scope))
+        : Effect.void
+    })
+})
+
 const controlLayer = ({ allowedOrigins = [], controlTokens }: Options): Layer.Layer<ControlToken> => {
   if (!Array.isArray(allowedOrigins)) refuse("StatusServer", "allowedOrigins", "an array of origins", allowedOrigins)
   const allowed = new Set(allowedOrigins.map(originOf))
   if (controlTokens === undefined) {
-    return Layer.succeed(ControlToken, () => Effect.andThen(logRefusal("it is off"), off))
+    return Layer.effect(
+      ControlToken,
+      Effect.map(makeRefusals, (refusal) => ControlToken.of(() => Effect.andThen(refusal("it is off"), off)))
+    )
   }
   knownTokens("StatusServer", "controlTokens", controlTokens)
   const isKnown = TokenCheck.middleware({ tokens: controlTokens, header: "authorization" })
   const isSmall = BodyLimit.middleware({ maxBytes: maxControlBytes, maxDepth: 20 })
   const asProblems = ServerErrors.middleware()
-  return Layer.succeed(ControlToken, (app) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-      if (isForeign(request, allowed)) {
-        return Effect.andThen(logRefusal("a page of another origin"), foreign)
-      }
-      // what the handler refuses, it logs itself
-      const understood = Effect.tapCause(app, (cause) =>
-        Cause.hasInterruptsOnly(cause) || Option.exists(Cause.findErrorOption(cause), Problem.isProblem)
-          ? Effect.void
-          : logRefusal("not understood"))
-      const limited = Effect.tap(asProblems(isSmall(understood)), ({ status }) =>
-        status === 413 || status === 415 ? logRefusal("not understood") : Effect.void)
-      return Effect.tap(isKnown(limited), ({ status }) =>
-        status === 401 ? logRefusal("no token that is known") : Effect.void)
-    }))
+  return Layer.effect(
+    ControlToken,
+    Effect.map(
+      makeRefusals,
+      (refusal) =>
+        ControlToken.of((app) =>
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+            if (isForeign(request, allowed)) return Effect.andThen(refusal("a page of another origin"), foreign)
+            // what the handler refuses, it logs itself
+            const understood = Effect.tapCause(app, (cause) =>
+              Cause.hasInterruptsOnly(cause) || Option.exists(Cause.findErrorOption(cause), Problem.isProblem)
+                ? Effect.void
+                : logRefusal("not understood"))
+            const limited = Effect.tap(
+              asProblems(isSmall(understood)),
+              ({ status }) => status === 413 || status === 415 ? logRefusal("not understood") : Effect.void
+            )
+            return Effect.tap(
+              isKnown(limited),
+              ({ status }) =>
+                status === 401 ? refusal("no token that is known") : Effect.void
+            )
+          })
+        )
+    )
+  )
 }
 
 const readLayer = ({ controlTokens = {}, readTokens }: Options): Layer.Layer<ReadToken> => {

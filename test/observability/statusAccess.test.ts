@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Redacted, References, Tracer } from "effect"
 import { HttpServer } from "effect/http"
+import { TestClock } from "effect/testing"
 import { Resilience } from "../../src/index.ts"
 import { Observability, type StatusServer } from "../../src/observability/index.ts"
 import { at, post, serve } from "../http/server/support.ts"
@@ -163,7 +164,7 @@ describe("StatusServer: control from a page", () => {
         ]
       ) assert.strictEqual(yield* from(headers as Record<string, string>), 403, JSON.stringify(headers))
       assert.strictEqual(yield* from({ origin: "null", host: "[" }), 403)
-      assert.lengthOf(lines.filter((line) => line.includes("a page of another origin")), 7)
+      assert.lengthOf(lines.filter((line) => line.includes("a page of another origin")), 1)
       for (
         const headers of [
           { origin: "http://status.example:7100" },
@@ -175,6 +176,35 @@ describe("StatusServer: control from a page", () => {
       ) assert.strictEqual(yield* from(headers as Record<string, string>), 200, JSON.stringify(headers))
       const standard = yield* ask(...control(reset, { host: "ops.example:443", origin: "https://ops.example" }))
       assert.strictEqual(standard.status, 200)
+    }).pipe(Effect.provide(Resilience.layer)))
+})
+
+describe("StatusServer: control without a token", () => {
+  it.effect("is logged at once, and then counted in one line an interval, so that nobody can fill the log (B8)", () =>
+    Effect.gen(function*() {
+      yield* pipelines({ billing: quick })
+      for (
+        const [options, why] of [
+          [tokens, "no token that is known"],
+          [{ readTokens: tokens.readTokens }, "it is off"]
+        ] as const
+      ) {
+        const { ask, lines } = yield* setUp(options)
+        const knock = (times: number) =>
+          Effect.forEach(Array.from({ length: times }), () => ask(...control(reset, bearer("guessed"))))
+        yield* knock(100)
+        assert.deepStrictEqual(lines, [JSON.stringify([["control by hand was refused", why], {}])])
+        yield* knock(5)
+        yield* TestClock.adjust("10 seconds")
+        const more = (leftOut: number) =>
+          JSON.stringify([["control by hand was refused", why, `${leftOut} more in 10s`], { leftOut }])
+        assert.deepStrictEqual(lines.slice(1), [more(104)])
+        yield* knock(2)
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(lines.slice(2), [more(2)])
+        yield* knock(1)
+        assert.lengthOf(lines, 4)
+      }
     }).pipe(Effect.provide(Resilience.layer)))
 })
 
