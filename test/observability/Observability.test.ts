@@ -115,7 +115,14 @@ describe("Observability", () => {
       const { annotations, level, message }: Record<string, unknown> = JSON.parse(present(lines[0]))
       assert.strictEqual(level, "ERROR")
       assert.strictEqual(message, "billing: circuit breaker opened (Boom), next probe in 30s")
-      assert.deepStrictEqual(annotations, { event: "CircuitOpened", service: "billing", error: "Boom", state: "open" })
+      assert.deepStrictEqual(annotations, {
+        event: "CircuitOpened",
+        service: "billing",
+        error: "Boom",
+        state: "open",
+        because: "failures",
+        openMs: 30_000
+      })
     }).pipe(
       Effect.provide(Observability.layer().pipe(Layer.provideMerge(Resilience.layer), Layer.provideMerge(json))),
       fresh
