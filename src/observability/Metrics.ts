@@ -31,6 +31,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import type { Middleware } from "../http/server/internal/middleware.ts"
 import { integer, nonEmpty, oneOf, onlyKeys, optionalFunction, refuse } from "../internal/options.ts"
 import { countOf } from "../internal/outcomeTags.ts"
 import type { Pipeline, PipelineError } from "../Pipeline.ts"
@@ -227,8 +228,8 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
 
 /**
  * Answers `GET /metrics`, or another path, in Prometheus' text format. It asks for no
- * token: keep it on an address that only your own can reach, as `StatusPort` does.
- * A bad option throws a `RangeError`.
+ * token: keep it on an address that only your own can reach, as `StatusPort` does, or
+ * see `metricsNeedToken` of `Observability.layerRoutes`. A bad option throws a `RangeError`.
  *
  * @example
  * ```ts
@@ -253,6 +254,16 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
  */
 export const layerRoute = (
   options: PrometheusMetrics.HttpOptions = {}
+): Layer.Layer<never, never, Metrics | HttpRouter.HttpRouter> => guardedRoute(options, (app) => app)
+
+/**
+ * The same, behind what lets in only some.
+ *
+ * @internal
+ */
+export const guardedRoute = (
+  options: PrometheusMetrics.HttpOptions,
+  guard: Middleware
 ): Layer.Layer<never, never, Metrics | HttpRouter.HttpRouter> => {
   const ofRoute = "Metrics.layerRoute"
   onlyKeys(ofRoute, options, ["path", "prefix", "metricNameMapper"])
@@ -267,6 +278,6 @@ export const layerRoute = (
       prometheus(format),
       (text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
     )
-    yield* router.add("GET", path, answer)
+    yield* router.add("GET", path, guard(answer))
   }))
 }

@@ -15,7 +15,7 @@ import type * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import type * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Path from "effect/Path"
-import { onlyKeys } from "../internal/options.ts"
+import { flag, onlyKeys } from "../internal/options.ts"
 import type { Resilience } from "../Resilience.ts"
 import * as Alerts from "./Alerts.ts"
 import * as Dashboard from "./Dashboard.ts"
@@ -140,13 +140,19 @@ export const layer = <
 export interface RouteOptions extends StatusServer.Options {
   readonly dashboard?: Dashboard.Options | undefined
   readonly metrics?: PrometheusMetrics.HttpOptions | undefined
+  /**
+   * Whether `GET /metrics` asks for a token, too: one of `readTokens`, which there must
+   * be then, or of `controlTokens`. Prometheus shows it by its `authorization`.
+   * Default: `false`, and whoever reaches it may read it.
+   */
+  readonly metricsNeedToken?: boolean | undefined
 }
 
 /**
  * The routes of status API, dashboard and `GET /metrics`, for the `HttpRouter` of a
  * server of one's own, or for `StatusPort`, which serves them apart. They ask those
  * who read for no token, but with `readTokens`, and then `GET /metrics` still asks for
- * none. A bad option throws a `RangeError`.
+ * none, but with `metricsNeedToken`. A bad option throws a `RangeError`.
  *
  * @example
  * ```ts
@@ -190,8 +196,17 @@ export const layerRoutes = (
     "maxClients",
     "allowedOrigins",
     "dashboard",
-    "metrics"
+    "metrics",
+    "metricsNeedToken"
   ])
-  const { dashboard, metrics, ...status } = options
-  return Layer.mergeAll(StatusServer.layer(status), Dashboard.layer(dashboard), Metrics.layerRoute(metrics))
+  const { dashboard, metrics = {}, metricsNeedToken, ...status } = options
+  const isGuarded = flag("Observability.layerRoutes", "metricsNeedToken", metricsNeedToken ?? false)
+  if (isGuarded && status.readTokens === undefined) {
+    throw new RangeError("Observability.layerRoutes: metricsNeedToken needs readTokens")
+  }
+  return Layer.mergeAll(
+    StatusServer.layer(status),
+    Dashboard.layer(dashboard),
+    isGuarded ? Metrics.guardedRoute(metrics, StatusServer.readGuard(status)) : Metrics.layerRoute(metrics)
+  )
 }

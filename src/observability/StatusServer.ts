@@ -38,6 +38,7 @@ import type { Guard } from "../CircuitBreaker.ts"
 import * as Problem from "../http/Problem.ts"
 import * as BodyLimit from "../http/server/BodyLimit.ts"
 import { knownTokens } from "../http/server/internal/knownTokens.ts"
+import type { Middleware } from "../http/server/internal/middleware.ts"
 import { refused } from "../http/server/internal/problemResponse.ts"
 import * as ServerErrors from "../http/server/ServerErrors.ts"
 import * as TokenCheck from "../http/server/TokenCheck.ts"
@@ -328,14 +329,23 @@ const controlLayer = ({ allowedOrigins = [], controlTokens }: Options): Layer.La
   )
 }
 
-const readLayer = ({ controlTokens = {}, readTokens }: Options): Layer.Layer<ReadToken> => {
-  if (readTokens === undefined) return Layer.succeed(ReadToken, (app) => app)
+/**
+ * Lets in those who may read.
+ *
+ * @internal
+ */
+export const readGuard = ({ controlTokens = {}, readTokens }: Options): Middleware => {
+  if (readTokens === undefined) return (app) => app
   knownTokens("StatusServer", "readTokens", readTokens)
   const named = (role: string, tokens: TokenCheck.Options["tokens"]) =>
     Object.entries(tokens).map(([name, token]) => [`${role} ${name}`, token] as const)
   const tokens = Object.fromEntries([...named("reader", readTokens), ...named("operator", controlTokens)])
-  const isKnown = TokenCheck.middleware({ tokens, header: "authorization" })
-  return Layer.succeed(ReadToken, (app) => isKnown(app))
+  return TokenCheck.middleware({ tokens, header: "authorization" })
+}
+
+const readLayer = (options: Options): Layer.Layer<ReadToken> => {
+  const guard = readGuard(options)
+  return Layer.succeed(ReadToken, (app) => guard(app))
 }
 
 /**

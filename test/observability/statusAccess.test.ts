@@ -90,6 +90,29 @@ describe("StatusServer: reading with a token", () => {
       assert.strictEqual((yield* ask("/v1/api/status", at(bearer(readSecret)))).status, 200)
     }))
 
+  it.effect("is asked for by metrics too, where that is wanted", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(
+        Observability.layerRoutes({ ...tokens, metricsNeedToken: true, metrics: { path: "/m" } }).pipe(
+          Layer.provide(Observability.layer()),
+          Layer.provide(Resilience.layer),
+          Layer.provide(HttpServer.layerServices)
+        )
+      )
+      const refused = yield* ask("/m", at(bearer("guessed")))
+      assert.deepStrictEqual([refused.status, refused.body.code], [401, "unauthenticated"])
+      assert.notInclude(refused.text, "resilience_")
+      for (const token of [readSecret, secret]) {
+        const { status, text } = yield* ask("/m", at(bearer(token)))
+        assert.strictEqual(status, 200)
+        assert.include(text, "resilience_pipelines")
+      }
+      assertRefused([
+        [() => Observability.layerRoutes({ metricsNeedToken: true }), "metricsNeedToken needs readTokens"],
+        [() => Observability.layerRoutes({ metricsNeedToken: 1 } as never), "metricsNeedToken must be"]
+      ])
+    }))
+
   it.effect("leaves control off where there is no token for it", () =>
     Effect.gen(function*() {
       const { ask } = yield* setUp({ readTokens: tokens.readTokens })
