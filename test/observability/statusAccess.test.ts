@@ -169,6 +169,30 @@ describe("StatusServer: reading with a token", () => {
   })
 })
 
+describe("StatusServer: reading many services", () => {
+  it.effect("lists the policies as often for many services as for one, so that its time grows no faster than they do", () =>
+    Effect.gen(function*() {
+      const resilience = yield* Resilience.Resilience
+      let listed = 0
+      const counting = Resilience.Resilience.of({
+        ...resilience,
+        parts: (kind) => Effect.andThen(Effect.sync(() => void listed++), resilience.parts(kind))
+      })
+      const ask = yield* serve(served().pipe(Layer.provide(Layer.succeed(Resilience.Resilience, counting))))
+      const listedFor = (services: number, first: number) =>
+        Effect.gen(function*() {
+          const names = Array.from({ length: services }, (_, n) => `service ${first + n}`)
+          yield* pipelines(Object.fromEntries(names.map((name) => [name, quick] as const)))
+          listed = 0
+          for (const path of reads.slice(0, 2)) assert.strictEqual((yield* ask(path)).status, 200)
+          return listed
+        })
+      const forOne = yield* listedFor(1, 0)
+      assert.isAbove(forOne, 0)
+      assert.strictEqual(yield* listedFor(50, 1), forOne)
+    }).pipe(Effect.provide(Resilience.layer)))
+})
+
 describe("StatusServer: control from a page", () => {
   it.effect("of another origin is refused, even with a token, and logged", () =>
     Effect.gen(function*() {

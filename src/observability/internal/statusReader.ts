@@ -197,22 +197,21 @@ export const make = Effect.fnUntraced(function*(
     return { at: clock.currentTimeMillisUnsafe(), services }
   })
 
-  const snapshotOf = (
-    { key, name }: Status.BreakerState,
-    single: ReadonlyMap<string, CircuitBreaker.CircuitBreaker>
-  ): Effect.Effect<CircuitBreaker.Snapshot | undefined> => {
-    if (key === null) return single.get(name)?.snapshot ?? Effect.undefined
-    return Effect.flatMap(
-      resilience.parts("keyedCircuitBreaker"),
-      (keyed) => keyed.get(name)?.of(key).snapshot ?? Effect.undefined
-    )
-  }
-
-  const whole = Effect.fnUntraced(function*(state: Status.ServiceState) {
+  /** What reads a breaker, by what there is now: to be made once for all services. */
+  const snapshots = Effect.gen(function*() {
     const single = yield* resilience.parts("circuitBreaker")
+    const keyed = yield* resilience.parts("keyedCircuitBreaker")
+    return ({ key, name }: Status.BreakerState): Effect.Effect<CircuitBreaker.Snapshot | undefined> =>
+      (key === null ? single.get(name) : keyed.get(name)?.of(key))?.snapshot ?? Effect.undefined
+  })
+
+  const whole = Effect.fnUntraced(function*(
+    state: Status.ServiceState,
+    snapshotOf: Effect.Success<typeof snapshots>
+  ) {
     const breakers: Array<Status.Breaker> = []
     for (const breaker of state.breakers) {
-      const snapshot = yield* snapshotOf(breaker, single)
+      const snapshot = yield* snapshotOf(breaker)
       if (snapshot === undefined) continue
       const { calls, inFlight, timing, transitions, windows } = snapshot
       breakers.push({
@@ -235,7 +234,8 @@ export const make = Effect.fnUntraced(function*(
   const status: Reader["status"] = Effect.gen(function*() {
     const { at, services } = yield* states
     const all: Array<Status.Service> = []
-    for (const state of services) all.push(yield* whole(state))
+    const snapshotOf = yield* snapshots
+    for (const state of services) all.push(yield* whole(state, snapshotOf))
     return { at, since, services: all }
   })
 
@@ -246,7 +246,7 @@ export const make = Effect.fnUntraced(function*(
     service: (name) =>
       Effect.flatMap(states, ({ services }) => {
         const state = services.find((service) => service.name === name)
-        return state === undefined ? Effect.undefined : whole(state)
+        return state === undefined ? Effect.undefined : Effect.flatMap(snapshots, (of) => whole(state, of))
       }),
     brief: Effect.map(status, ({ services }) => new Map(services.map((service) => [service.name, briefOf(service)]))),
     serviceOf: (breaker) => Effect.map(resilience.pipelines, (pipelines) => ownersOf(pipelines).get(breaker) ?? breaker)
