@@ -36,9 +36,8 @@ import { integer, nonEmpty, oneOf, onlyKeys, optionalFunction, refuse } from "..
 import { countOf } from "../internal/outcomeTags.ts"
 import type { Pipeline, PipelineError } from "../Pipeline.ts"
 import { type Parts, Resilience } from "../Resilience.ts"
-import { Board, type Reader } from "./internal/board.ts"
 import { LatencyHistograms, ofAttempts, ofCalls } from "./internal/latencyHistograms.ts"
-import { listening } from "./internal/listening.ts"
+import { MetricBoard, type Reader } from "./internal/metricBoard.ts"
 import { prometheusText } from "./internal/prometheusText.ts"
 import { Readings } from "./internal/readings.ts"
 import { Source } from "./internal/series.ts"
@@ -145,7 +144,7 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
     Effect.gen(function*() {
       const resilience = yield* Resilience
       const context = yield* Effect.context<never>()
-      const board = Board.of(context)
+      const board = MetricBoard.of(context)
       const source = new Source(board, yield* Metric.CurrentMetricAttributes)
       const readings = new Readings(source)
 
@@ -204,14 +203,14 @@ export const layer = (options: Options = {}): Layer.Layer<Metrics, never, Resili
         })
       if (latencies === "both" || latencies === "calls") {
         const calls = histograms(ofCalls)
-        yield* listening(resilience, ["CallEnded"], ({ elapsed, operation, outcome, pipeline, refusedBy }) => {
+        yield* resilience.listen(["CallEnded"], ({ elapsed, operation, outcome, pipeline, refusedBy }) => {
           const ended = refusedBy === undefined ? countOf[outcome] : "refused"
           calls.record(pipeline, operation, ended, Duration.toMillis(elapsed) / 1_000)
         })
       }
       if (latencies === "both" || latencies === "attempts") {
         const attempts = histograms(ofAttempts)
-        yield* listening(resilience, ["Attempted"], ({ elapsed, operation, outcome, pipeline }) => {
+        yield* resilience.listen(["Attempted"], ({ elapsed, operation, outcome, pipeline }) => {
           attempts.record(pipeline, operation, countOf[outcome], Duration.toMillis(elapsed) / 1_000)
         })
       }

@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
-import type { Board } from "./board.ts"
+import type { MetricBoard } from "./metricBoard.ts"
 import type { Labels, Series } from "./series.ts"
 
 /** So many series are written before others have a turn. */
@@ -15,7 +15,7 @@ const perTurn = 1_000
  * is written by Effect.
  */
 export const prometheusText = (
-  board: Board,
+  board: MetricBoard,
   context: Context.Context<never>,
   options: PrometheusMetrics.FormatOptions = {}
 ): Effect.Effect<string> =>

@@ -1,6 +1,6 @@
 /** Series of metrics whose values are set by whoever reads, and which go when nobody sets them. */
 import type * as Metric from "effect/Metric"
-import type { Board } from "./board.ts"
+import type { MetricBoard } from "./metricBoard.ts"
 import { wellFormed } from "./text.ts"
 
 /** A metric: its name, what it means, and whether it only ever grows. */
@@ -51,7 +51,7 @@ interface Owner {
 
 /** The series of one who reads. */
 export class Source {
-  private readonly board: Board
+  private readonly board: MetricBoard
   private readonly common: Labels
   private readonly owners = new Map<string, Owner>()
   private readonly histograms: Array<Series> = []
@@ -61,7 +61,7 @@ export class Source {
   private set = 0
 
   /** All series have the labels `common`. */
-  constructor(board: Board, common: Labels) {
+  constructor(board: MetricBoard, common: Labels) {
     this.board = board
     this.common = common
   }

@@ -10,7 +10,6 @@ import type { Resilience } from "../../Resilience.ts"
 import type { Recoveries, Recovery } from "../Recoveries.ts"
 import type * as Status from "../Status.ts"
 import { LatencyWindow } from "./latencyWindow.ts"
-import { listening } from "./listening.ts"
 import { timelineOf, worseFirst } from "./worst.ts"
 
 export interface Reader {
@@ -73,7 +72,8 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Reader, never, Scope.Scope> {
   const since = yield* Clock.currentTimeMillis
   const latencies = new Map<string, LatencyWindow>()
-  yield* listening(resilience, ["CallEnded"], (event, clock) => {
+  const clock = yield* Clock.Clock
+  yield* resilience.listen(["CallEnded"], (event) => {
     // the sooner it refuses, the better the others would look
     if (event.refusedBy !== undefined) return
     const now = monotonicMillis(clock)
@@ -157,7 +157,6 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const states: Reader["states"] = Effect.gen(function*() {
-    const clock = yield* Clock.Clock
     const now = monotonicMillis(clock)
     const lastErrors = yield* recoveries.lastErrors
     const services: Array<Status.ServiceState> = []

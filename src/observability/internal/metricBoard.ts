@@ -33,14 +33,14 @@ const lost: Definition = {
   help: "Events that came faster than somebody who listens has taken them."
 }
 
-const boards = /*#__PURE__*/ new WeakMap<Metric.MetricRegistry, Board>()
+const boards = /*#__PURE__*/ new WeakMap<Metric.MetricRegistry, MetricBoard>()
 
-export class Board {
+export class MetricBoard {
   /** The board of a registry, as long as somebody reads for it. */
-  static of(context: Context.Context<never>): Board {
+  static of(context: Context.Context<never>): MetricBoard {
     const registry = Context.get(context, Metric.MetricRegistry)
     let board = boards.get(registry)
-    if (board === undefined) boards.set(registry, board = new Board(registry))
+    if (board === undefined) boards.set(registry, board = new MetricBoard(registry))
     return board
   }
 
