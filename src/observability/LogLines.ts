@@ -23,6 +23,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
+import { kinds } from "../internal/listeners.ts"
 import { flag, integer, onlyKeys, positiveMillis } from "../internal/options.ts"
 import type * as Pipeline from "../Pipeline.ts"
 import { Resilience, type Subscription } from "../Resilience.ts"
@@ -221,30 +222,11 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Resilien
   }))
 }
 
-/** What is logged where nobody debugs: of calls, their attempts tell enough. */
-const quiet = [
-  "Attempted",
-  "Retrying",
-  "RetryDeclined",
-  "RetriesExhausted",
-  "Refused",
-  "TimedOut",
-  "FellBack",
-  "CacheHit",
-  "CacheRefreshFailed",
-  "ChaosInjected",
-  "CircuitOpened",
-  "CircuitHalfOpened",
-  "CircuitClosed",
-  "CircuitForced",
-  "CircuitReleased",
-  "CircuitReset",
-  "CircuitRestored",
-  "CircuitThresholdPassed",
-  "Reconfigured"
-] as const
+/** Of calls, their attempts tell enough. */
+const told = kinds.filter((kind) => kind !== "CallEnded")
 
-const told = [...quiet, "Hedged", "HedgeWon"] as const
+/** What is logged where nobody debugs. */
+const quiet = told.filter((kind) => kind !== "Hedged" && kind !== "HedgeWon")
 
 /** Whether it is of an attempt that did not fail. */
 const isWell = (event: ResilienceEvent): boolean =>
