@@ -150,12 +150,12 @@ const protect = <PE>(pipeline: Pipeline.Pipeline<PE, unknown>, options: Options)
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | PE | HttpClientError.HttpClientError, R> =>
     pipeline.protect(
       withSpan(reading(exchange)),
-      new Exchange(request, operation, mayBeSentAgain(request, options.idempotent?.(request)), classify)
+      new ExchangeOptions(request, operation, mayBeSentAgain(request, options.idempotent?.(request)), classify)
     )
 }
 
-/** What is said of one exchange. Its name is made when it is asked for: most calls need none. */
-class Exchange<E> {
+/** What is said of the call of one exchange. Its name is made when it is asked for: most calls need none. */
+class ExchangeOptions<E> {
   readonly idempotent: boolean
   readonly classify: Outcome.Classifier<HttpClientResponse.HttpClientResponse, E> | undefined
   // not among the keys, which are options

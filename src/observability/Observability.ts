@@ -191,10 +191,7 @@ export const layerRoutes = (
   | Path.Path
 > => {
   onlyKeys("Observability.layerRoutes", options, [
-    "controlTokens",
-    "readTokens",
-    "maxClients",
-    "allowedOrigins",
+    ...StatusServer.optionNames,
     "dashboard",
     "metrics",
     "metricsNeedToken"

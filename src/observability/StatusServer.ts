@@ -79,6 +79,11 @@ export interface Options {
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
 }
 
+/**
+ * @internal
+ */
+export const optionNames: ReadonlyArray<keyof Options> = ["controlTokens", "readTokens", "maxClients", "allowedOrigins"]
+
 /** A body for control is small. */
 const maxControlBytes = 64 * 1024
 
@@ -393,7 +398,7 @@ export const layer = (
   // not shown: it may be a token in the wrong place
   const given: unknown = options
   if (!isObject(given)) throw new RangeError("StatusServer: options must be an object")
-  onlyKeys("StatusServer", options, ["controlTokens", "readTokens", "maxClients", "allowedOrigins"])
+  onlyKeys("StatusServer", options, optionNames)
   const maxClients = integer("StatusServer", "maxClients", options.maxClients ?? 1_000, 1)
   return HttpApiBuilder.layer(StatusApi).pipe(
     Layer.provide(handlers(maxClients)),
